@@ -1,0 +1,164 @@
+//! Speech acts: what a message does (greets, thanks, complains, asks for a human) apart from what it asks.
+
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+
+/// What a message does apart from asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpeechAct {
+    /// 你好, 在吗.
+    Greeting,
+    /// 谢谢.
+    Thanks,
+    /// 再见.
+    Farewell,
+    /// 好的, 知道了.
+    Acknowledge,
+    /// 转人工.
+    AskHuman,
+    /// 我要投诉.
+    Complaint,
+    /// 气死我了.
+    Anger,
+    /// Danger, injury, press or court: a human must see it now.
+    Risk,
+    /// 加群, 刷单.
+    Advertisement,
+}
+
+/// How a phrase must stand in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhraseMode {
+    /// The message, without fillers and punctuation, is the phrase.
+    Whole,
+    /// The phrase stands anywhere in the message.
+    #[default]
+    Contains,
+}
+
+/// Phrases of one speech act, in canonical text.
+#[derive(Debug, Clone)]
+pub struct ActPhrases {
+    /// What they do.
+    pub act: SpeechAct,
+    /// How they must stand.
+    pub mode: PhraseMode,
+    /// Canonical texts without boundaries (see [`super::Analyzer::key`]).
+    pub phrases: Vec<String>,
+}
+
+/// Recognises speech acts in canonical text.
+#[derive(Debug, Clone, Default)]
+pub struct SpeechLexicon {
+    whole: FxHashMap<String, SpeechAct>,
+    contains: Option<AhoCorasick>,
+    acts: Vec<SpeechAct>,
+}
+
+impl SpeechLexicon {
+    /// Joins the phrases of all acts; where two acts share a phrase, the first keeps it.
+    #[must_use]
+    pub fn new(lists: &[ActPhrases]) -> Self {
+        let mut whole = FxHashMap::default();
+        let mut sources = Vec::new();
+        let mut acts = Vec::new();
+        for list in lists {
+            for phrase in list.phrases.iter().filter(|phrase| !phrase.is_empty()) {
+                match list.mode {
+                    PhraseMode::Whole => {
+                        whole.entry(phrase.clone()).or_insert(list.act);
+                    }
+                    PhraseMode::Contains => {
+                        sources.push(phrase.clone());
+                        acts.push(list.act);
+                    }
+                }
+            }
+        }
+        let contains = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .build(&sources)
+            .ok();
+        Self { whole, contains, acts }
+    }
+
+    /// Acts of a message, each once. `core` is the message's key without fillers, `full` its key with them.
+    #[must_use]
+    pub fn acts(&self, full: &str, core: &str) -> Vec<SpeechAct> {
+        let mut found = FxHashSet::default();
+        found.extend(self.whole.get(core));
+        found.extend(self.whole.get(full));
+        if let Some(matcher) = &self.contains {
+            found.extend(matcher.find_overlapping_iter(full).map(|hit| self.acts[hit.pattern()]));
+        }
+        let mut acts: Vec<_> = found.into_iter().collect();
+        acts.sort_unstable();
+        acts
+    }
+}
+
+/// Words without content at the edges of a message: 亲, 请问, 麻烦.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fillers {
+    words: FxHashSet<String>,
+    longest: usize,
+}
+
+impl Fillers {
+    pub fn new(words: impl IntoIterator<Item = String>) -> Self {
+        let words: FxHashSet<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let longest = words.iter().map(|word| word.chars().count()).max().unwrap_or(0);
+        Self { words, longest }
+    }
+
+    /// What is left of `text` without fillers and boundaries at both ends; all but the boundaries when nothing else
+    /// would be left. A filler is taken off only where a word ends (`is_edge` of a byte offset), so that 亲子装 keeps
+    /// its 亲.
+    pub fn strip(&self, text: &str, is_edge: impl Fn(usize) -> bool) -> Range<usize> {
+        let trimmed = trim(text, 0..text.len());
+        let mut rest = trimmed.clone();
+        while let Some(start) = self.after_filler(text, &rest, &is_edge) {
+            rest = trim(text, start..rest.end);
+        }
+        while let Some(end) = self.before_filler(text, &rest, &is_edge) {
+            rest = trim(text, rest.start..end);
+        }
+        if rest.is_empty() { trimmed } else { rest }
+    }
+
+    /// End of the longest filler at the start.
+    fn after_filler(&self, text: &str, rest: &Range<usize>, is_edge: impl Fn(usize) -> bool) -> Option<usize> {
+        let part = &text[rest.clone()];
+        let ends = part.char_indices().map(|(at, c)| at + c.len_utf8()).take(self.longest);
+        ends.filter(|end| is_edge(rest.start + end) && self.words.contains(&part[..*end]))
+            .last()
+            .map(|end| rest.start + end)
+    }
+
+    /// Start of the longest filler at the end.
+    fn before_filler(&self, text: &str, rest: &Range<usize>, is_edge: impl Fn(usize) -> bool) -> Option<usize> {
+        let part = &text[rest.clone()];
+        let starts = part.char_indices().rev().map(|(at, _)| at).take(self.longest);
+        starts
+            .filter(|start| is_edge(rest.start + start) && self.words.contains(&part[*start..]))
+            .last()
+            .map(|start| rest.start + start)
+    }
+}
+
+/// `range` without boundaries and spaces at its ends.
+fn trim(text: &str, range: Range<usize>) -> Range<usize> {
+    let part = &text[range.clone()];
+    let start = range.start + (part.len() - part.trim_start_matches(is_gap).len());
+    let end = range.end - (part.len() - part.trim_end_matches(is_gap).len());
+    start..end.max(start)
+}
+
+fn is_gap(c: char) -> bool {
+    c == super::normalise::BOUNDARY || c == ' '
+}

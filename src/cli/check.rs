@@ -1,0 +1,60 @@
+//! `yingda check`: every fault of all FAQ files at once.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::faq::fault::{Fault, Severity};
+use crate::faq::load::{LoadError, load};
+
+/// Prints file, line, what is wrong and how to mend it. Exit code 0: no errors (warnings may stand); 1: errors.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Folder of FAQ files
+    #[arg(value_name = "DIR", default_value = "faq")]
+    dir: PathBuf,
+    /// Print the faults as a JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let (faults, summary) = match load(&options.dir, super::today()) {
+        Ok(loaded) => {
+            let corpus = &loaded.corpus;
+            let (words, groups, rewrites) = loaded.lexicon_sizes();
+            let summary = format!(
+                "{} entries with {} phrasings, {} scripts, {} speech-act phrases, {words} dictionary words, {groups} synonym groups, {rewrites} rewrites",
+                corpus.entries.len(),
+                corpus.phrasings(),
+                corpus.scripts.len(),
+                corpus.acts.iter().map(|list| list.phrases.len()).sum::<usize>(),
+            );
+            (loaded.warnings, summary)
+        }
+        Err(LoadError::Faults(faults)) => (faults, "not loadable".to_owned()),
+        Err(error @ LoadError::Analysis(_)) => return Err(error.into()),
+    };
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+    print(&faults, errors, &summary, options)?;
+    Ok(if errors == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(super::FAILED)
+    })
+}
+
+fn print(faults: &[Fault], errors: usize, summary: &str, options: &Options) -> anyhow::Result<()> {
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(faults)?);
+        return Ok(());
+    }
+    for fault in faults {
+        println!("{fault}");
+    }
+    println!(
+        "{}: {summary}; {errors} errors, {} warnings",
+        options.dir.display(),
+        faults.len() - errors
+    );
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! `yingda eval`: the matcher measured on labelled questions.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use crate::eval::dataset::read_queries;
+use crate::eval::metrics::summarise;
+use crate::eval::run as run_queries;
+use crate::faq::Entry;
+use crate::faq::load::{built_in_analyzer, entries_from_jsonl, load};
+use crate::knowledge::build_matcher;
+use crate::matching::{Matcher, Thresholds};
+
+/// Prints top-1, hit@3, MRR@10, coverage at 95, 90 and 80 % precision, the outcome at the shipped thresholds, the
+/// calibration error and the time a query.
+///
+/// A query line is {"q": "...", "id": "entry id or null"}; null means that abstaining is right.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The corpus: a FAQ folder, or a file of lines {"id", "question", "alts"}
+    #[arg(long, value_name = "PATH", default_value = "faq")]
+    entries: PathBuf,
+    /// Labelled questions, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    queries: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Exit with 1 when top-1 is below this
+    #[arg(long, value_name = "SHARE")]
+    min_top1: Option<f64>,
+    /// Exit with 1 when coverage at 90 % precision is below this
+    #[arg(long, value_name = "SHARE")]
+    min_cov90: Option<f64>,
+    /// Exit with 1 when precision at the shipped thresholds is below this
+    #[arg(long, value_name = "SHARE")]
+    min_precision: Option<f64>,
+}
+
+pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let (matcher, entries) = corpus(&options.entries)?;
+    let queries = read_queries(&read(&options.queries)?)
+        .map_err(|what| anyhow::anyhow!("{}: {what}", options.queries.display()))?;
+    let bar = super::progress(queries.len(), "asking");
+    let outcomes = run_queries(&matcher, &entries, &queries, Thresholds::default(), || bar.inc(1))?;
+    bar.finish_and_clear();
+    let summary = summarise(&outcomes);
+    if options.json {
+        println!("{}", serde_json::to_string(&summary)?);
+    } else {
+        println!("{summary}");
+    }
+    let bars = [
+        ("top1", summary.top1, options.min_top1),
+        ("cov90", summary.cov90, options.min_cov90),
+        ("precision", summary.precision, options.min_precision),
+    ];
+    let missed: Vec<_> = bars
+        .iter()
+        .filter(|(_, value, bar)| bar.is_some_and(|bar| *value < bar))
+        .collect();
+    for (name, value, bar) in &missed {
+        eprintln!("{name} is {value:.4}, below {:.4}", bar.unwrap_or_default());
+    }
+    Ok(if missed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(super::FAILED)
+    })
+}
+
+fn corpus(path: &Path) -> anyhow::Result<(Matcher, Vec<Entry>)> {
+    let (entries, analyzer) = if path.is_dir() {
+        let loaded = load(path, super::today()).context("the FAQ files cannot be measured")?;
+        (loaded.corpus.entries, loaded.analyzer)
+    } else {
+        let entries = entries_from_jsonl(&path.display().to_string(), &read(path)?).map_err(|faults| {
+            anyhow::anyhow!(
+                "{}",
+                faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            )
+        })?;
+        (entries, Arc::new(built_in_analyzer()?))
+    };
+    if entries.is_empty() {
+        bail!("{} holds no entries", path.display());
+    }
+    Ok((build_matcher(&entries, &analyzer, "", None)?, entries))
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}

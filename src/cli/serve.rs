@@ -1,0 +1,141 @@
+//! `yingda serve`: the HTTP API over one folder of FAQ files.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+
+use crate::bot::Bot;
+use crate::config::Config;
+use crate::conversation::store::SqliteStore;
+use crate::faq::load::LoadError;
+use crate::http::{App, run as serve};
+use crate::knowledge::{Knowledge, KnowledgeError};
+use crate::telemetry;
+
+/// Without tokens it listens on loopback addresses only. Stop it with Ctrl-C or SIGTERM: open requests end first.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Address to listen on, over the configuration's
+    #[arg(long, value_name = "ADDR:PORT", env = "YINGDA_LISTEN")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    folders: super::Folders,
+    /// Folder of the built index
+    #[arg(long, value_name = "DIR", default_value = "index", env = "YINGDA_INDEX")]
+    index: PathBuf,
+    /// Folder of the store
+    #[arg(long, value_name = "DIR", default_value = "data", env = "YINGDA_DATA")]
+    data: PathBuf,
+    /// Configuration file; yingda.toml is used when it is there
+    #[arg(long, value_name = "FILE", env = "YINGDA_CONFIG")]
+    config: Option<PathBuf>,
+    /// Log one JSON object a line
+    #[arg(long, env = "YINGDA_LOG_JSON")]
+    log_json: bool,
+}
+
+/// Read when no `--config` is given.
+const DEFAULT_CONFIG: &str = "yingda.toml";
+
+pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    telemetry::start_logs(options.log_json)?;
+    let config = Arc::new(config(&options)?);
+    let knowledge = match Knowledge::open(&options.folders.faq, Some(&options.index), super::today()) {
+        Ok(knowledge) => Arc::new(knowledge),
+        Err(KnowledgeError::Load(LoadError::Faults(faults))) => {
+            for fault in &faults {
+                eprintln!("{fault}");
+            }
+            anyhow::bail!(
+                "{} has errors; mend them, or name another folder with --faq",
+                options.folders.faq.display()
+            );
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run_until_stopped(&options, config, knowledge, started))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(options: &Options) -> anyhow::Result<Config> {
+    let found = PathBuf::from(DEFAULT_CONFIG);
+    let file = options.config.clone().or_else(|| found.exists().then_some(found));
+    let tokens = std::env::var("YINGDA_TOKENS").ok();
+    let mut config = Config::read(file.as_deref(), tokens.as_deref())?;
+    config.listen = options.listen.unwrap_or(config.listen);
+    config.guard()?;
+    Ok(config)
+}
+
+async fn run_until_stopped(
+    options: &Options,
+    config: Arc<Config>,
+    knowledge: Arc<Knowledge>,
+    started: Instant,
+) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&options.data).with_context(|| {
+        format!(
+            "the data folder {} cannot be made; name a writable one with --data",
+            options.data.display()
+        )
+    })?;
+    let file = options.data.join("yingda.db");
+    let store = SqliteStore::open(&file)
+        .await
+        .with_context(|| format!("{} cannot be used", file.display()))?;
+    let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "{} cannot be listened on; name another address with --listen",
+            config.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+    let generation = knowledge.current();
+    let bot = Bot::new(knowledge, Arc::new(store), Arc::new(config.shops.clone()));
+    if config.tokens.is_empty() {
+        tracing::warn!(
+            "no tokens are configured: whoever reaches {address} may do everything, so only loopback addresses are served"
+        );
+    }
+    tracing::info!(
+        entries = generation.corpus.entries.len(),
+        phrasings = generation.corpus.phrasings(),
+        warnings = generation.warnings.len(),
+        generation = generation.fingerprint,
+        milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "ready on http://{address}, API page at http://{address}/docs"
+    );
+    serve(listener, App::new(bot, config, telemetry::metrics()?), stop_signal()).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stop_signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be waited for");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        outcome = tokio::signal::ctrl_c() => {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "Ctrl-C cannot be waited for");
+                std::future::pending::<()>().await;
+            }
+        }
+        () = terminate => {}
+    }
+}

@@ -1,0 +1,334 @@
+//! The configuration, read once: defaults, then the file, then the environment; flags stand above all of it.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+use crate::reply::policy::ShopPolicy;
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Posts events.
+    Channel,
+    /// Searches suggestions, reads entries and incidents.
+    Agent,
+    /// What an agent may, reloads, opens and closes incidents.
+    Editor,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Channel, Self::Agent, Self::Editor, Self::Admin];
+
+    /// Name as configured.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Agent => "agent",
+            Self::Editor => "editor",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// SHA-256 of a bearer token. Tokens are random, so a fast hash without salt is enough.
+pub type TokenHash = [u8; 32];
+
+/// Hash of a bearer token.
+#[must_use]
+pub fn hash_token(token: &str) -> TokenHash {
+    Sha256::digest(token).into()
+}
+
+/// A bearer token that is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Who holds it; stands in logs.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Its hash.
+    pub hash: TokenHash,
+    /// Shops it may speak for; empty means all.
+    pub shops: Vec<String>,
+}
+
+/// Bounds on requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest body, in bytes.
+    pub body_bytes: usize,
+    /// Longest text of a message, in characters.
+    pub text_chars: usize,
+    /// Requests a second and client (token, or address without one).
+    pub requests_per_second: u32,
+    /// Requests that a client may make at once.
+    pub burst: u32,
+    /// Seconds after which a request is given up.
+    pub request_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 64 << 10,
+            text_chars: 5_000,
+            requests_per_second: 10_000,
+            burst: 20_000,
+            request_seconds: 10,
+        }
+    }
+}
+
+/// The shops that are served.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Shops {
+    defaults: ShopPolicy,
+    named: BTreeMap<String, ShopPolicy>,
+}
+
+impl Shops {
+    /// The policy of a shop. When the configuration names no shop, every shop has the defaults; when it names one, the
+    /// others are unknown.
+    #[must_use]
+    pub fn policy(&self, shop: &str) -> Option<&ShopPolicy> {
+        if self.named.is_empty() {
+            Some(&self.defaults)
+        } else {
+            self.named.get(shop)
+        }
+    }
+
+    /// Names of the configured shops.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+}
+
+/// The whole configuration, valid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Bounds on requests.
+    pub limits: Limits,
+    /// Accepted tokens; none means that whoever reaches the address may do everything.
+    pub tokens: Vec<Token>,
+    /// Shops.
+    pub shops: Shops,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            limits: Limits::default(),
+            tokens: Vec::new(),
+            shops: Shops::default(),
+        }
+    }
+}
+
+/// Why a configuration is not valid.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{0} cannot be read: {1}")]
+    File(String, std::io::Error),
+    /// The file is not TOML, or has a wrong key or value.
+    #[error("{0}: {1}")]
+    Toml(String, String),
+    /// A token is malformed.
+    #[error("{0}")]
+    Token(String),
+    /// The address would serve strangers without asking for a token.
+    #[error(
+        "{0} is not a loopback address and no tokens are configured: anybody who reaches it could read and post. Make a token with `yingda token` and configure it, or listen on 127.0.0.1"
+    )]
+    Open(SocketAddr),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawConfig {
+    listen: Option<SocketAddr>,
+    limits: Limits,
+    defaults: Table,
+    shops: BTreeMap<String, Table>,
+    tokens: Vec<RawToken>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawToken {
+    name: String,
+    role: Role,
+    sha256: String,
+    #[serde(default)]
+    shops: Vec<String>,
+}
+
+impl Config {
+    /// Reads `file`, if there is one, and then `tokens` of the environment: `role:token` pairs separated by commas.
+    ///
+    /// # Errors
+    /// What is wrong, where, and how to mend it.
+    pub fn read(file: Option<&Path>, tokens: Option<&str>) -> Result<Self, ConfigError> {
+        let mut config = match file {
+            None => Self::default(),
+            Some(path) => {
+                let name = path.display().to_string();
+                let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File(name.clone(), error))?;
+                Self::parse(&name, &text)?
+            }
+        };
+        config.tokens.extend(environment_tokens(tokens.unwrap_or_default())?);
+        Ok(config)
+    }
+
+    fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let wrong = |what: String| ConfigError::Toml(name.to_owned(), what);
+        let raw: RawConfig = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let defaults = policy(raw.defaults.clone()).map_err(|what| wrong(format!("[defaults]: {what}")))?;
+        let mut named = BTreeMap::new();
+        for (shop, table) in raw.shops {
+            let merged = merge(raw.defaults.clone(), table);
+            named.insert(
+                shop.clone(),
+                policy(merged).map_err(|what| wrong(format!("[shops.{shop}]: {what}")))?,
+            );
+        }
+        let tokens = raw.tokens.into_iter().map(file_token).collect::<Result<_, _>>()?;
+        let listen = raw.listen.unwrap_or(Self::default().listen);
+        Ok(Self {
+            listen,
+            limits: raw.limits,
+            tokens,
+            shops: Shops { defaults, named },
+        })
+    }
+
+    /// Refuses an address that strangers reach while no token is asked for.
+    ///
+    /// # Errors
+    /// [`ConfigError::Open`].
+    pub fn guard(&self) -> Result<(), ConfigError> {
+        if self.tokens.is_empty() && !self.listen.ip().is_loopback() {
+            Err(ConfigError::Open(self.listen))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn policy(table: Table) -> Result<ShopPolicy, String> {
+    ShopPolicy::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())
+}
+
+/// `over` on top of `base`, tables joined key by key.
+fn merge(mut base: Table, over: Table) -> Table {
+    for (key, value) in over {
+        let joined = match (base.remove(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => Value::Table(merge(below, above)),
+            (_, value) => value,
+        };
+        base.insert(key, joined);
+    }
+    base
+}
+
+fn file_token(raw: RawToken) -> Result<Token, ConfigError> {
+    let mut hash = TokenHash::default();
+    hex::decode_to_slice(&raw.sha256, &mut hash).map_err(|_| {
+        ConfigError::Token(format!(
+            "token `{}`: sha256 must be 64 hex digits; `yingda token` prints them",
+            raw.name
+        ))
+    })?;
+    Ok(Token {
+        name: raw.name,
+        role: raw.role,
+        hash,
+        shops: raw.shops,
+    })
+}
+
+fn environment_tokens(text: &str) -> Result<Vec<Token>, ConfigError> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let known = pair.split_once(':').and_then(|(role, token)| Some((Role::from_name(role)?, token)));
+            let Some((role, token)) = known.filter(|(_, token)| token.len() >= 16) else {
+                let what = "YINGDA_TOKENS holds `role:token` pairs separated by commas; roles are channel, agent, editor, admin; a token has 16 characters or more";
+                return Err(ConfigError::Token(what.to_owned()));
+            };
+            Ok(Token { name: format!("{} from the environment", role.name()), role, hash: hash_token(token), shops: Vec::new() })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_shops_every_shop_has_the_defaults() {
+        let config = Config::parse("test", "[defaults]\nregreet_hours = 6").unwrap();
+        assert_eq!(config.shops.policy("any").unwrap().regreet_hours, 6);
+    }
+
+    #[test]
+    fn a_named_shop_stands_on_the_defaults_and_others_are_unknown() {
+        let text = "[defaults]\nregreet_hours = 6\n[defaults.thresholds]\nanswer = 0.9\n[shops.a]\nplatform = \"line\"\n[shops.a.thresholds]\nmenu = 0.5";
+        let config = Config::parse("test", text).unwrap();
+        let policy = config.shops.policy("a").unwrap();
+        assert_eq!(
+            (policy.regreet_hours, policy.thresholds.answer, policy.thresholds.menu),
+            (6, 0.9, 0.5)
+        );
+        assert!(config.shops.policy("b").is_none());
+    }
+
+    #[test]
+    fn faults_name_the_place() {
+        for (text, place) in [
+            ("[defaults]\ntime_zone = \"Mars\"", "[defaults]"),
+            ("[shops.a]\nhours = { mon = [\"9-5\"] }", "[shops.a]"),
+            ("lisen = 1", "lisen"),
+            ("[[tokens]]\nname = \"x\"\nrole = \"admin\"\nsha256 = \"12\"", "`x`"),
+        ] {
+            let message = Config::parse("test", text).unwrap_err().to_string();
+            assert!(message.contains(place), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_s_address_needs_a_token() {
+        let mut config = Config {
+            listen: SocketAddr::from(([0, 0, 0, 0], 80)),
+            ..Config::default()
+        };
+        assert!(config.guard().is_err());
+        config.tokens = environment_tokens("admin:0123456789abcdef").unwrap();
+        assert!(config.guard().is_ok());
+        assert!(environment_tokens("root:0123456789abcdef").is_err());
+        assert!(environment_tokens("admin:short").is_err());
+    }
+}

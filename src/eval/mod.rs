@@ -1,0 +1,55 @@
+//! Measuring the matcher on labelled questions.
+
+pub mod dataset;
+pub mod metrics;
+
+use std::time::Instant;
+
+use self::dataset::LabelledQuery;
+use self::metrics::{Action, Outcome};
+use crate::faq::Entry;
+use crate::index::IndexError;
+use crate::matching::{Matcher, Thresholds};
+
+/// Entries ranked per query: as many as MRR@10 needs.
+const RANKED: usize = 10;
+
+/// Most entries a menu shows.
+const MENU: usize = 3;
+
+/// Runs every query through the matcher, one at a time.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn run(
+    matcher: &Matcher,
+    entries: &[Entry],
+    queries: &[LabelledQuery],
+    thresholds: Thresholds,
+    mut after_each: impl FnMut(),
+) -> Result<Vec<Outcome>, IndexError> {
+    let mut outcomes = Vec::with_capacity(queries.len());
+    for query in queries {
+        let started = Instant::now();
+        let analysis = matcher.analyzer().analyse(&query.q);
+        let found = matcher.find(&analysis, RANKED, |_| Some(0))?;
+        let micros = started.elapsed().as_secs_f64() * 1e6;
+        outcomes.push(Outcome {
+            expected: query.right(),
+            ranked: found
+                .candidates
+                .iter()
+                .map(|candidate| entries[candidate.entry as usize].id.to_string())
+                .collect(),
+            confidence: found.best().map_or(0.0, |best| f64::from(best.confidence)),
+            action: match thresholds.verdict(&found) {
+                crate::matching::Verdict::Answer => Action::Answer,
+                crate::matching::Verdict::Menu(entries) => Action::Menu(entries.min(MENU)),
+                crate::matching::Verdict::Abstain => Action::Abstain,
+            },
+            micros,
+        });
+        after_each();
+    }
+    Ok(outcomes)
+}

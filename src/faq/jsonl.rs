@@ -1,0 +1,60 @@
+//! Entries in the short form `{"id","question","alts":[],"answer"}`, one a line.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::answer::Wording;
+use super::fault::Faults;
+use super::{Entry, Scope, Validity};
+use crate::analysis::language::Language;
+
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+    question: String,
+    #[serde(default)]
+    alts: Vec<String>,
+    #[serde(default)]
+    answer: String,
+}
+
+/// Entries with their lines; a row with a fault is reported and left out.
+pub(super) fn read(name: &str, text: &str, faults: &mut Faults) -> Vec<(usize, Entry)> {
+    let topic = name.trim_end_matches(".jsonl");
+    let mut entries = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        match serde_json::from_str::<Row>(line) {
+            Ok(row) => entries.push((index + 1, entry(row, topic))),
+            Err(error) => faults.error(
+                name,
+                index + 1,
+                format!("not an entry: {error}"),
+                "write one object a line: {\"id\", \"question\", \"alts\": [], \"answer\"}",
+            ),
+        }
+    }
+    entries
+}
+
+fn entry(row: Row, topic: &str) -> Entry {
+    let answer = if row.answer.trim().is_empty() {
+        BTreeMap::new()
+    } else {
+        BTreeMap::from([(Language::ZhHans, row.answer)])
+    };
+    Entry {
+        id: row.id.into(),
+        topic: topic.to_owned(),
+        phrasings: std::iter::once(row.question).chain(row.alts).collect(),
+        answer: Wording::new(answer),
+        audience: None,
+        related: Vec::new(),
+        agents_only: false,
+        scope: Scope::default(),
+        validity: Validity::default(),
+    }
+}

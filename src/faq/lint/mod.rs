@@ -1,0 +1,309 @@
+//! What a corpus must fulfil beyond its files' shape; every fault is reported, none stops the search for others.
+
+mod wording;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use self::wording::{Problem, is_bare_greeting, problems};
+use super::fault::{Faults, Severity};
+use super::load::{Draft, Place};
+use super::script::{Script, ScriptKind};
+use super::template::{INCIDENT, SITUATION, TemplateError, render};
+use super::{Corpus, Entry};
+use crate::analysis::Analyzer;
+
+/// Checks the draft; `today` is the day by which dates count as expired.
+pub(super) fn check(draft: &Draft, analyzer: &Analyzer, today: Date, faults: &mut Faults) {
+    let lint = Lint {
+        corpus: &draft.corpus,
+        analyzer,
+        today,
+    };
+    for (index, (entry, place)) in draft.corpus.entries.iter().zip(&draft.entries).enumerate() {
+        lint.entry(entry, place, &draft.phrasings[index], faults);
+    }
+    lint.entry_ids(draft, faults);
+    lint.phrasings(draft, faults);
+    for (script, place) in draft.corpus.scripts.iter().zip(&draft.scripts) {
+        lint.script(script, place, faults);
+    }
+    lint.script_ids(draft, faults);
+}
+
+struct Lint<'a> {
+    corpus: &'a Corpus,
+    analyzer: &'a Analyzer,
+    today: Date,
+}
+
+impl Lint<'_> {
+    fn entry(&self, entry: &Entry, place: &Place, lines: &[usize], faults: &mut Faults) {
+        let error = |faults: &mut Faults, what: String, mend: &str| faults.error(&place.file, place.line, what, mend);
+        if entry.answer.is_empty() {
+            error(
+                faults,
+                format!("`{}` has no answer", entry.id),
+                "write an answer, or delete the entry",
+            );
+        }
+        for (language, text) in entry.answer.iter() {
+            self.wording(text, &format!("answer of `{}` ({language})", entry.id), place, faults);
+            self.placeholders(text, &format!("answer of `{}` ({language})", entry.id), place, faults);
+        }
+        if entry.validity.until.is_some_and(|last| last < self.today) {
+            faults.warning(
+                &place.file,
+                place.line,
+                format!("`{}` has expired", entry.id),
+                "renew valid_until, or delete the entry",
+            );
+        }
+        for (phrasing, line) in entry.phrasings.iter().zip(lines) {
+            if self.analyzer.key(phrasing).is_empty() {
+                faults.error(
+                    &place.file,
+                    *line,
+                    format!("the phrasing 「{phrasing}」 holds no letter"),
+                    "write a question, or delete it",
+                );
+            }
+        }
+    }
+
+    fn entry_ids(&self, draft: &Draft, faults: &mut Faults) {
+        let mut first: FxHashMap<&str, &Place> = FxHashMap::default();
+        for (entry, place) in self.corpus.entries.iter().zip(&draft.entries) {
+            if let Some(known) = first.insert(&entry.id, place) {
+                let what = format!("the id `{}` stands in {}:{} already", entry.id, known.file, known.line);
+                faults.error(&place.file, place.line, what, "give each entry an id of its own");
+            }
+        }
+        for (entry, place) in self.corpus.entries.iter().zip(&draft.entries) {
+            for related in entry.related.iter().filter(|related| !first.contains_key(&***related)) {
+                let what = format!(
+                    "`{}` names the related entry `{related}`, which does not exist",
+                    entry.id
+                );
+                faults.error(
+                    &place.file,
+                    place.line,
+                    what,
+                    "name an existing id, or delete it from `related`",
+                );
+            }
+        }
+    }
+
+    /// The same phrasing may stand in two entries only when their scopes differ: then the more specific one wins.
+    fn phrasings(&self, draft: &Draft, faults: &mut Faults) {
+        let mut first: FxHashMap<String, (usize, usize)> = FxHashMap::default();
+        for (index, entry) in self.corpus.entries.iter().enumerate() {
+            for (phrasing, line) in entry.phrasings.iter().zip(&draft.phrasings[index]) {
+                let key = self.analyzer.key(phrasing);
+                let Some((other, other_line)) = first.insert(key, (index, *line)) else {
+                    continue;
+                };
+                let place = &draft.entries[index];
+                let known = &self.corpus.entries[other];
+                if other == index {
+                    let what = format!("the phrasing 「{phrasing}」 stands in line {other_line} already");
+                    faults.warning(
+                        &place.file,
+                        *line,
+                        what,
+                        "delete one of the two: they are the same to the matcher",
+                    );
+                } else if known.scope == entry.scope {
+                    let what = format!(
+                        "the phrasing 「{phrasing}」 of `{}` is also one of `{}` ({}:{other_line})",
+                        entry.id, known.id, draft.entries[other].file
+                    );
+                    faults.error(
+                        &place.file,
+                        *line,
+                        what,
+                        "delete it from one of the two entries, or give them different scopes",
+                    );
+                }
+            }
+        }
+    }
+
+    fn script(&self, script: &Script, place: &Place, faults: &mut Faults) {
+        let texts = || {
+            script
+                .wordings
+                .values()
+                .flatten()
+                .chain(script.leads.values().flatten())
+                .chain(&script.fallback)
+        };
+        for text in texts() {
+            self.wording(text, &format!("script `{}`", script.id), place, faults);
+            self.unknown_placeholders(text, script, place, faults);
+        }
+        if script.kind == ScriptKind::Greeting {
+            for text in script
+                .wordings
+                .values()
+                .flatten()
+                .filter(|text| is_bare_greeting(text, self.analyzer))
+            {
+                let what = format!(
+                    "the greeting 「{text}」 of `{}` carries neither help nor promotion",
+                    script.id
+                );
+                faults.error(
+                    &place.file,
+                    place.line,
+                    what,
+                    "say what can be asked, or name the promotion with {{ promo }}",
+                );
+            }
+        }
+        if script.kind == ScriptKind::Incident {
+            self.incident(script, place, faults);
+        }
+        if script.conditions.validity.until.is_some_and(|last| last < self.today) {
+            faults.warning(
+                &place.file,
+                place.line,
+                format!("`{}` has expired", script.id),
+                "renew valid_until, or delete the script",
+            );
+        }
+        self.fallback(script, place, faults);
+    }
+
+    fn incident(&self, script: &Script, place: &Place, faults: &mut Faults) {
+        for text in script.wordings.values().flatten() {
+            let names = super::template::placeholders(text);
+            for slot in INCIDENT.iter().filter(|slot| !names.contains(**slot)) {
+                let what = format!(
+                    "a wording of the incident script `{}` lacks {{{{ {slot} }}}}",
+                    script.id
+                );
+                faults.error(
+                    &place.file,
+                    place.line,
+                    what,
+                    "an incident script names both its cause and its effect",
+                );
+            }
+        }
+    }
+
+    /// Whatever the situation leaves out, something must remain that can be sent.
+    fn fallback(&self, script: &Script, place: &Place, faults: &mut Faults) {
+        let mut known = self.corpus.variables.clone();
+        match script.kind {
+            ScriptKind::Incident => known.extend(INCIDENT.map(|name| (name.to_owned(), String::new()))),
+            ScriptKind::Clarify => known.extend([("menu".to_owned(), String::new())]),
+            _ => {}
+        }
+        let mut texts = script.wordings.values().flatten().chain(&script.fallback);
+        if !texts.any(|text| render(text, &known).is_ok()) {
+            let what = format!("every wording of `{}` needs a value that may be missing", script.id);
+            faults.error(
+                &place.file,
+                place.line,
+                what,
+                "write `fallback = \"...\"` without such placeholders",
+            );
+        }
+    }
+
+    fn script_ids(&self, draft: &Draft, faults: &mut Faults) {
+        let mut seen = FxHashSet::default();
+        for (script, place) in self.corpus.scripts.iter().zip(&draft.scripts) {
+            if !seen.insert(&script.id) {
+                faults.error(
+                    &place.file,
+                    place.line,
+                    format!("a second script `{}`", script.id),
+                    "give each script an id of its own",
+                );
+            }
+        }
+        if self.corpus.scripts.is_empty() {
+            faults.warning(
+                "scripts.toml",
+                0,
+                "no scripts: greeting, waiting and the other situations stay silent",
+                "write scripts.toml",
+            );
+        }
+    }
+
+    /// An answer must be sendable from `shop.toml` and fallbacks alone.
+    fn placeholders(&self, text: &str, whose: &str, place: &Place, faults: &mut Faults) {
+        match render(text, &self.corpus.variables) {
+            Ok(_) => {}
+            Err(TemplateError::Missing(names)) => {
+                let what = format!("{whose}: no source for {}", list(&names));
+                faults.error(
+                    &place.file,
+                    place.line,
+                    what,
+                    "define it in shop.toml, or write {{ name | default(\"...\") }}",
+                );
+            }
+            Err(TemplateError::Syntax(message)) => {
+                faults.error(
+                    &place.file,
+                    place.line,
+                    format!("{whose}: {message}"),
+                    "a placeholder is {{ name }} or {{ name | default(\"...\") }}",
+                );
+            }
+        }
+    }
+
+    /// A script may use what the situation gives, and `shop.toml`; nothing else has a source.
+    fn unknown_placeholders(&self, text: &str, script: &Script, place: &Place, faults: &mut Faults) {
+        let whose = format!("script `{}`", script.id);
+        let mut known: BTreeMap<String, String> = self.corpus.variables.clone();
+        known.extend(SITUATION.map(|name| (name.to_owned(), String::new())));
+        match render(text, &known) {
+            Ok(_) => {}
+            Err(TemplateError::Missing(names)) => {
+                let what = format!("{whose}: no source for {}", list(&names));
+                faults.error(
+                    &place.file,
+                    place.line,
+                    what,
+                    "define it in shop.toml, or write {{ name | default(\"...\") }}",
+                );
+            }
+            Err(TemplateError::Syntax(message)) => {
+                faults.error(
+                    &place.file,
+                    place.line,
+                    format!("{whose}: {message}"),
+                    "a placeholder is {{ name }} or {{ name | default(\"...\") }}",
+                );
+            }
+        }
+    }
+
+    fn wording(&self, text: &str, whose: &str, place: &Place, faults: &mut Faults) {
+        for Problem { severity, what, mend } in problems(text, self.analyzer) {
+            let what = format!("{whose}: {what}");
+            match severity {
+                Severity::Error => faults.error(&place.file, place.line, what, mend),
+                Severity::Warning => faults.warning(&place.file, place.line, what, mend),
+            }
+        }
+    }
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names
+        .iter()
+        .map(|name| format!("{{{{ {name} }}}}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

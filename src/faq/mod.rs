@@ -1,0 +1,94 @@
+//! What the shop knows: entries and scripts, as valid values. Built by [`load`]; nobody checks them again.
+
+pub mod answer;
+pub mod fault;
+mod jsonl;
+mod lint;
+pub mod load;
+mod raw;
+mod read;
+pub mod scope;
+pub mod script;
+pub mod template;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use self::answer::Wording;
+use self::scope::{Scope, Validity};
+use self::script::Script;
+use crate::analysis::lexicon::LexiconSource;
+use crate::analysis::speech::ActPhrases;
+
+/// Unique name of an entry: lower-case letters, digits, `-`, `_` and `.`.
+pub type EntryId = Arc<str>;
+
+/// Who is asked: the desk an entry belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Audience {
+    /// 售前.
+    PreSale,
+    /// 售后.
+    AfterSale,
+    /// 辅助.
+    Assist,
+}
+
+/// A FAQ entry 知识条目.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Unique in the corpus.
+    pub id: EntryId,
+    /// The topic, by default its file's.
+    pub topic: String,
+    /// 相似问; the first one is the canonical question. Never empty.
+    pub phrasings: Vec<String>,
+    /// 标准答案.
+    pub answer: Wording,
+    /// Desk that answers it.
+    pub audience: Option<Audience>,
+    /// Entries a reader may want next; each exists.
+    pub related: Vec<EntryId>,
+    /// Agents see it among the suggestions; the bot never sends it.
+    pub agents_only: bool,
+    /// Where it holds.
+    pub scope: Scope,
+    /// When it holds.
+    pub validity: Validity,
+}
+
+impl Entry {
+    /// The canonical question.
+    #[must_use]
+    pub fn question(&self) -> &str {
+        self.phrasings.first().map_or("", String::as_str)
+    }
+}
+
+/// Everything read from one `faq/` folder.
+#[derive(Debug, Clone, Default)]
+pub struct Corpus {
+    /// Entries in the order of file names and lines.
+    pub entries: Vec<Entry>,
+    /// Scripts in the file's order.
+    pub scripts: Vec<Script>,
+    /// Values of placeholders, from `shop.toml`.
+    pub variables: BTreeMap<String, String>,
+    /// Dictionary, synonyms and rewrites.
+    pub lexicon: LexiconSource,
+    /// Speech acts, as written.
+    pub acts: Vec<ActPhrases>,
+    /// Words without content, as written.
+    pub fillers: Vec<String>,
+}
+
+impl Corpus {
+    /// Number of phrasings of all entries.
+    #[must_use]
+    pub fn phrasings(&self) -> usize {
+        self.entries.iter().map(|entry| entry.phrasings.len()).sum()
+    }
+}

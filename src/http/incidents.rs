@@ -1,0 +1,132 @@
+//! `/v1/incidents`: open and close incidents.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use super::auth::{Caller, Permission};
+use super::body::JsonBody;
+use super::error::{ApiError, Problem};
+use crate::bot::now;
+use crate::conversation::event::Id;
+use crate::conversation::incident::{Incident, IncidentScope};
+
+/// Longest cause or effect, in characters.
+const SLOT_CHARS: usize = 200;
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IncidentBody {
+    /// Why it happened, as customers will read it.
+    #[schema(example = "华东快递爆仓")]
+    cause: String,
+    /// What it means for the customer.
+    #[schema(example = "包裹晚到 2 天左右")]
+    effect: String,
+    /// Whom it touches: lists `shop`, `platform`, `region`, `carrier`, `product`; an absent list means everybody.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    scope: IncidentScope,
+    /// Until when, RFC 3339, if nobody closes it before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// Incidents that are not closed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Incidents {
+    #[schema(value_type = Vec<Object>)]
+    incidents: Vec<Incident>,
+}
+
+/// List open incidents
+#[utoipa::path(get, path = "/v1/incidents", tag = "incidents", responses((status = 200, body = Incidents)))]
+pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Incidents>, ApiError> {
+    caller.require(Permission::Read)?;
+    Ok(Json(Incidents {
+        incidents: app.bot.store().incidents().await?,
+    }))
+}
+
+/// Open an incident, or change it
+///
+/// While it is open, each conversation in its scope is told once.
+#[utoipa::path(put, path = "/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path, example = "courier-east")), request_body = IncidentBody, responses(
+    (status = 200, description = "The incident", body = Object),
+    (status = 422, description = "A value is missing or not valid", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn put(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<IncidentBody>,
+) -> Result<Json<Incident>, ApiError> {
+    caller.require(Permission::Edit)?;
+    for shop in &body.scope.shop {
+        caller.require_shop(shop)?;
+    }
+    if body.scope.shop.is_empty() && caller.is_bound() {
+        return Err(ApiError::forbidden(
+            "this token is bound to some shops: name them in scope.shop",
+        ));
+    }
+    let id = Id::try_from(id).map_err(|error| ApiError::invalid(format!("the id {error}")))?;
+    let incident = Incident {
+        id: id.to_string(),
+        cause: slot("cause", &body.cause)?,
+        effect: slot("effect", &body.effect)?,
+        scope: body.scope,
+        opened_at: now(),
+        expires_at: body.expires_at,
+    };
+    app.bot.store().put_incident(&incident).await?;
+    tracing::info!(incident = incident.id, "incident opened");
+    Ok(Json(incident))
+}
+
+/// Close an incident
+#[utoipa::path(delete, path = "/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)), responses(
+    (status = 204, description = "Closed"),
+    (status = 404, description = "No such incident is open", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn close(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    caller.require(Permission::Edit)?;
+    if caller.is_bound() {
+        let open = app.bot.store().incidents().await?;
+        for shop in open
+            .iter()
+            .filter(|incident| incident.id == id)
+            .flat_map(|incident| &incident.scope.shop)
+        {
+            caller.require_shop(shop)?;
+        }
+    }
+    if app.bot.store().close_incident(&id).await? {
+        tracing::info!(incident = id, "incident closed");
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::not_found(format!("no open incident `{id}`")))
+    }
+}
+
+/// A slot of the incident script: said to customers, so it must say something.
+fn slot(name: &str, value: &str) -> Result<String, ApiError> {
+    let text: String = value.chars().filter(|c| !c.is_control()).collect();
+    let text = text.trim();
+    let letters = text.chars().filter(|c| c.is_alphanumeric()).count();
+    let is_gap = text.to_lowercase().contains("xxx");
+    if letters < 2 || is_gap || text.chars().count() > SLOT_CHARS {
+        return Err(ApiError::invalid(format!(
+            "`{name}` must say in words what customers will read, in {SLOT_CHARS} characters at most, without XXX"
+        )));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,75 @@
+//! Requests a client may make.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::Response;
+use governor::{DefaultKeyedRateLimiter, Quota};
+
+use super::App;
+use super::error::ApiError;
+use crate::config::{Limits, TokenHash, hash_token};
+
+/// Clients remembered before those that have been quiet are forgotten.
+const CLIENTS: usize = 10_000;
+
+/// A client: the token it shows, else its address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Client {
+    Token(TokenHash),
+    Address(IpAddr),
+}
+
+/// One bucket a client.
+pub(super) struct RateLimit(DefaultKeyedRateLimiter<Client>);
+
+impl std::fmt::Debug for RateLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RateLimit").field(&self.0.len()).finish()
+    }
+}
+
+impl RateLimit {
+    pub fn new(limits: Limits) -> Self {
+        let rate = NonZeroU32::new(limits.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN);
+        Self(DefaultKeyedRateLimiter::keyed(
+            Quota::per_second(rate).allow_burst(burst),
+        ))
+    }
+}
+
+/// Refuses a client that asks too often.
+pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let limiter = &app.limit.0;
+    if limiter.len() > CLIENTS {
+        limiter.retain_recent();
+    }
+    match limiter.check_key(&client(&app, &request)) {
+        Ok(()) => Ok(next.run(request).await),
+        Err(_) => Err(ApiError::too_many(1)),
+    }
+}
+
+/// A token counts only when it is a known one: made-up tokens must not open a bucket each.
+fn client(app: &App, request: &Request) -> Client {
+    let shown = request
+        .headers()
+        .get(AUTHORIZATION)
+        .filter(|_| !app.config.tokens.is_empty());
+    let hash = shown
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .map(|(_, token)| hash_token(token.trim()));
+    if let Some(hash) = hash.filter(|hash| app.config.tokens.iter().any(|token| token.hash == *hash)) {
+        return Client::Token(hash);
+    }
+    let address = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+    Client::Address(address)
+}

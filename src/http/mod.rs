@@ -1,0 +1,155 @@
+//! The HTTP API: one file a resource. Nothing is decided here.
+
+mod auth;
+mod body;
+mod entries;
+mod error;
+mod incidents;
+mod limit;
+mod messages;
+mod ops;
+mod reload;
+mod suggestions;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, HeaderName};
+use axum::middleware;
+use axum::response::IntoResponse;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use self::error::ApiError;
+use self::limit::RateLimit;
+use crate::bot::Bot;
+use crate::config::Config;
+
+/// How long open requests may run on after a shutdown was asked for.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub struct App {
+    bot: Bot,
+    config: Arc<Config>,
+    metrics: PrometheusHandle,
+    limit: Arc<RateLimit>,
+}
+
+impl App {
+    /// Shared state for a router.
+    #[must_use]
+    pub fn new(bot: Bot, config: Arc<Config>, metrics: PrometheusHandle) -> Self {
+        let limit = Arc::new(RateLimit::new(config.limits));
+        Self {
+            bot,
+            config,
+            metrics,
+            limit,
+        }
+    }
+}
+
+impl FromRef<App> for Arc<Config> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(&app.config)
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "yingda 应答",
+    description = "Answers a shop's customers the moment they write. Errors are RFC 9457 problem documents.",
+    license(name = "MIT")
+))]
+struct Document;
+
+/// Every route, with its middleware: the seam for tests.
+pub fn router(app: App) -> Router {
+    let limits = app.config.limits;
+    let (api, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(messages::post))
+        .routes(routes!(suggestions::get))
+        .routes(routes!(entries::get))
+        .routes(routes!(reload::post))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::put, incidents::close))
+        .routes(routes!(ops::healthz))
+        .routes(routes!(ops::readyz))
+        .routes(routes!(ops::metrics))
+        .split_for_parts();
+    let request_id = HeaderName::from_static("x-request-id");
+    let layers = ServiceBuilder::new()
+        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+        .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(PropagateRequestIdLayer::new(request_id))
+        .layer(CatchPanicLayer::custom(|_| {
+            ApiError::internal("the request met a fault in the program").into_response()
+        }))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Duration::from_secs(limits.request_seconds),
+        ))
+        .layer(middleware::from_fn_with_state(app.clone(), limit::check))
+        .layer(middleware::from_fn(ops::count))
+        .layer(DefaultBodyLimit::max(limits.body_bytes));
+    Router::from(api)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .fallback(|| async { ApiError::not_found("no such path; /docs lists them") })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(layers)
+        .with_state(app)
+}
+
+/// Logs name the path only: queries hold what customers wrote.
+fn span(request: &Request) -> tracing::Span {
+    let id = request
+        .headers()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default();
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+}
+
+/// Serves until `shutdown` resolves, then lets open requests end, ten seconds at most.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn run(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+        shutdown.await;
+        stopping.send_replace(true);
+    });
+    let deadline = async move {
+        if stopped.wait_for(|stopping| *stopping).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = server.into_future() => served,
+        () = deadline => Ok(()),
+    }
+}

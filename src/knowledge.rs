@@ -1,0 +1,226 @@
+//! One immutable generation 版本代 of what the shop knows, and the pointer that a reload swaps.
+//!
+//! validate -> analyse -> index -> swap: a reload that fails changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use jiff::civil::Date;
+use rustc_hash::FxHashMap;
+use sha2::{Digest, Sha256};
+
+use crate::analysis::{Analysis, Analyzer};
+use crate::faq::fault::Fault;
+use crate::faq::load::{LoadError, Loaded, load};
+use crate::faq::{Corpus, Entry, EntryId};
+use crate::index::{IndexError, build_or_open};
+use crate::matching::{Matcher, Phrasings};
+
+/// Changes when the index or the analysis change in a way that old index files do not fit.
+const FORMAT: &str = "yingda-1";
+
+/// Everything that answers are made from; never changes once built.
+#[derive(Debug)]
+pub struct Generation {
+    /// 指纹: first 16 hex digits of the SHA-256 over everything in it.
+    pub fingerprint: String,
+    /// Entries, scripts and variables.
+    pub corpus: Corpus,
+    /// Finds entries for texts.
+    pub matcher: Matcher,
+    /// Faults that did not stop the load.
+    pub warnings: Vec<Fault>,
+    /// Number of an entry by its id.
+    numbers: FxHashMap<EntryId, usize>,
+}
+
+/// Why a generation could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum KnowledgeError {
+    /// The files have faults.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The index could not be built.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+impl Generation {
+    /// Builds a generation from a loaded corpus; with an index folder, an index that fits is opened instead of built.
+    ///
+    /// # Errors
+    /// When the index folder cannot be used.
+    pub fn build(loaded: Loaded, index: Option<&Path>) -> Result<Self, IndexError> {
+        let Loaded {
+            corpus,
+            analyzer,
+            warnings,
+        } = loaded;
+        let matcher = build_matcher(&corpus.entries, &analyzer, &corpus_digest(&corpus), index)?;
+        let numbers = corpus
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(number, entry)| (entry.id.clone(), number))
+            .collect();
+        Ok(Self {
+            fingerprint: fingerprint(&corpus),
+            corpus,
+            matcher,
+            warnings,
+            numbers,
+        })
+    }
+
+    /// The entry of this id.
+    #[must_use]
+    pub fn entry(&self, id: &str) -> Option<&Entry> {
+        self.corpus.entries.get(*self.numbers.get(id)?)
+    }
+}
+
+/// Analyses the phrasings on all cores and indexes them; `lexicon_digest` stands for what segmentation depends on.
+///
+/// # Errors
+/// When the index folder cannot be used.
+pub fn build_matcher(
+    entries: &[Entry],
+    analyzer: &Arc<Analyzer>,
+    lexicon_digest: &str,
+    index: Option<&Path>,
+) -> Result<Matcher, IndexError> {
+    let phrasings: Vec<(u32, &str)> = (0..)
+        .zip(entries)
+        .flat_map(|(number, entry)| entry.phrasings.iter().map(move |phrasing| (number, phrasing.as_str())))
+        .collect();
+    let analyses = analyse_all(&phrasings, analyzer);
+    let table = Phrasings::build(
+        phrasings
+            .iter()
+            .zip(&analyses)
+            .map(|((entry, _), analysis)| (*entry, analysis)),
+        analyzer,
+    );
+    drop(analyses);
+    let mut hasher = Sha256::new();
+    hasher.update(FORMAT);
+    hasher.update(lexicon_digest);
+    for text in table.texts() {
+        hasher.update(text);
+        hasher.update([0]);
+    }
+    let name = short_hex(hasher);
+    let index = build_or_open(index, &name, table.texts(), analyzer)?;
+    Ok(Matcher::new(Arc::clone(analyzer), table, index))
+}
+
+fn analyse_all(phrasings: &[(u32, &str)], analyzer: &Analyzer) -> Vec<Analysis> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = phrasings.len().div_ceil(cores).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = phrasings
+            .chunks(share)
+            .map(|chunk| scope.spawn(move || chunk.iter().map(|(_, text)| analyzer.analyse(text)).collect::<Vec<_>>()))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_default())
+            .collect()
+    })
+}
+
+fn corpus_digest(corpus: &Corpus) -> String {
+    let mut hasher = Sha256::new();
+    for text in [
+        &corpus.lexicon.dictionary,
+        &corpus.lexicon.synonyms,
+        &corpus.lexicon.rewrites,
+    ] {
+        hasher.update(text);
+        hasher.update([0]);
+    }
+    short_hex(hasher)
+}
+
+fn fingerprint(corpus: &Corpus) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(FORMAT);
+    hasher.update(format!("{corpus:?}"));
+    short_hex(hasher)
+}
+
+fn short_hex(hasher: Sha256) -> String {
+    hex::encode(&hasher.finalize()[..8])
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Fingerprint of the generation now serving.
+    pub fingerprint: String,
+    /// Fingerprint of the one before.
+    pub before: String,
+    /// Entries, phrasings and scripts now serving.
+    pub sizes: [usize; 3],
+    /// Faults that did not stop it.
+    pub warnings: Vec<Fault>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The serving generation. Readers hold what they started with; a reload swaps one pointer.
+#[derive(Debug)]
+pub struct Knowledge {
+    current: ArcSwap<Generation>,
+    faq: PathBuf,
+    index: Option<PathBuf>,
+    /// One reload at a time; held while files are read and indexed, never by a reader.
+    reloading: Mutex<()>,
+}
+
+impl Knowledge {
+    /// Loads the folder `faq`, with its index under `index`. `today` dates the check for expired content.
+    ///
+    /// # Errors
+    /// When the content has errors or the index folder cannot be used.
+    pub fn open(faq: &Path, index: Option<&Path>, today: Date) -> Result<Self, KnowledgeError> {
+        let generation = Generation::build(load(faq, today)?, index)?;
+        Ok(Self {
+            current: ArcSwap::from_pointee(generation),
+            faq: faq.to_owned(),
+            index: index.map(Path::to_owned),
+            reloading: Mutex::new(()),
+        })
+    }
+
+    /// The serving generation.
+    #[must_use]
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// Reads the folder again and swaps, unless it has an error. Long: call it off the async threads.
+    ///
+    /// # Errors
+    /// When the content has errors; the old generation then keeps serving.
+    pub fn reload(&self, today: Date) -> Result<Reloaded, KnowledgeError> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = Instant::now();
+        let next = Generation::build(load(&self.faq, today)?, self.index.as_deref())?;
+        let reloaded = Reloaded {
+            fingerprint: next.fingerprint.clone(),
+            before: self.current().fingerprint.clone(),
+            sizes: [
+                next.corpus.entries.len(),
+                next.corpus.phrasings(),
+                next.corpus.scripts.len(),
+            ],
+            warnings: next.warnings.clone(),
+            took: started.elapsed(),
+        };
+        self.current.store(Arc::new(next));
+        Ok(reloaded)
+    }
+}

@@ -1,0 +1,7 @@
+//! The `yingda` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    yingda::cli::main()
+}

@@ -1,0 +1,81 @@
+//! From likeness and margin to a confidence in 0..=1.
+
+use serde::{Deserialize, Serialize};
+
+use super::features::Features;
+use super::matcher::Match;
+
+/// Confidences from which the bot acts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thresholds {
+    /// From here on the answer is sent.
+    pub answer: f32,
+    /// Least distance to the runner-up's confidence for a plain answer.
+    pub margin: f32,
+    /// From here on an entry may stand in a menu.
+    pub menu: f32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            answer: 0.8,
+            margin: 0.0,
+            menu: 0.45,
+        }
+    }
+}
+
+/// Logistic model of "this candidate is the right one": bias, then a weight each for the score, the margin to the best
+/// other entry's score, the covered share of the query and that of the phrasing.
+const MODEL: [f32; 5] = [-5.2, 7.0, 7.0, 1.5, 0.5];
+
+/// Confidence of a candidate with these features, `margin` ahead of the best other entry (negative when behind).
+pub(super) fn confidence(features: &Features, score: f32, margin: f32) -> f32 {
+    let inputs = [
+        1.0,
+        score,
+        margin.clamp(-0.5, 0.5),
+        features.query_coverage,
+        features.phrasing_coverage,
+    ];
+    let sum: f32 = MODEL.iter().zip(inputs).map(|(weight, input)| weight * input).sum();
+    1.0 / (1.0 + (-sum).exp())
+}
+
+/// What the thresholds make of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The best candidate is sure enough.
+    Answer,
+    /// So many of the best candidates may be offered.
+    Menu(usize),
+    /// Nothing is likely enough.
+    Abstain,
+}
+
+impl Thresholds {
+    /// Most entries that a menu offers.
+    pub const MENU_SIZE: usize = 3;
+
+    /// What to do with a match.
+    #[must_use]
+    pub fn verdict(&self, found: &Match) -> Verdict {
+        let Some(best) = found.best() else {
+            return Verdict::Abstain;
+        };
+        if best.exact || (best.confidence >= self.answer && found.margin() >= self.margin) {
+            return Verdict::Answer;
+        }
+        if best.confidence < self.menu {
+            return Verdict::Abstain;
+        }
+        let near = found
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.confidence >= self.menu / 4.0)
+            .count();
+        Verdict::Menu(near.min(Self::MENU_SIZE))
+    }
+}

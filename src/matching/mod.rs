@@ -1,0 +1,12 @@
+//! From a customer's text to candidates with bounded features and a confidence.
+
+mod confidence;
+mod features;
+mod matcher;
+mod query;
+mod table;
+
+pub use self::confidence::{Thresholds, Verdict};
+pub use self::features::{Features, shared_ranges};
+pub use self::matcher::{Candidate, Match, Matcher};
+pub use self::table::Phrasings;

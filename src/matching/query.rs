@@ -1,0 +1,127 @@
+//! A customer's text as weighted units, ready to be compared with phrasings.
+
+use rustc_hash::FxHashMap;
+
+use super::table::Phrasings;
+use crate::analysis::{Analysis, Analyzer, is_han_character, letters, units};
+use crate::index::{Field, ProbeTerm};
+
+/// Weights of the fields in retrieval: a pair of syllables says less than the characters themselves.
+const PINYIN_WEIGHT: f32 = 0.4;
+const GRAM_WEIGHT: f32 = 0.7;
+
+/// A query's units with their rarities.
+pub(super) struct Query {
+    /// Place of a gram in `grams`.
+    gram_places: FxHashMap<u64, usize>,
+    grams: Vec<f32>,
+    word_places: FxHashMap<u32, usize>,
+    words: Vec<f32>,
+    /// Length of the vector of gram rarities, and of word rarities.
+    pub norms: [f32; 2],
+    pub syllable_pairs: Vec<String>,
+}
+
+/// Calls `visit` with a key for each Han character and each pair of neighbouring letters.
+pub(super) fn gram_keys(canonical: &str, mut visit: impl FnMut(u64)) {
+    let mut last: Option<char> = None;
+    for c in letters(canonical) {
+        if is_han_character(c) {
+            visit(u64::from(c as u32));
+        }
+        if let Some(last) = last {
+            visit(u64::from(last as u32) << 32 | u64::from(c as u32));
+        }
+        last = Some(c);
+    }
+}
+
+impl Query {
+    pub fn new(analysis: &Analysis, table: &Phrasings) -> Self {
+        let mut query = Self {
+            gram_places: FxHashMap::default(),
+            grams: Vec::new(),
+            word_places: FxHashMap::default(),
+            words: Vec::new(),
+            norms: [0.0; 2],
+            syllable_pairs: Vec::new(),
+        };
+        gram_keys(&analysis.text, |key| {
+            query.gram_places.entry(key).or_insert_with(|| {
+                query.grams.push(table.gram_rarity(key));
+                query.grams.len() - 1
+            });
+        });
+        let mut unknown = 0.0;
+        for word in analysis.word_texts() {
+            let id = table.word_id(word);
+            let rarity = table.word_rarity(id);
+            match id {
+                Some(id) => {
+                    query.word_places.entry(id).or_insert_with(|| {
+                        query.words.push(rarity);
+                        query.words.len() - 1
+                    });
+                }
+                None => unknown += rarity * rarity,
+            }
+        }
+        let length = |rarities: &[f32]| rarities.iter().map(|rarity| rarity * rarity).sum::<f32>();
+        query.norms = [length(&query.grams).sqrt(), (length(&query.words) + unknown).sqrt()];
+        units::syllable_pairs(&analysis.text, |pair| query.syllable_pairs.push(pair.to_owned()));
+        query.syllable_pairs.sort_unstable();
+        query.syllable_pairs.dedup();
+        query
+    }
+
+    /// Shared squared rarity of grams with a phrasing's canonical text.
+    pub fn shared_grams(&self, text: &str) -> f32 {
+        let mut seen = vec![false; self.grams.len()];
+        let mut shared = 0.0;
+        gram_keys(text, |key| {
+            if let Some(place) = self.gram_places.get(&key)
+                && !std::mem::replace(&mut seen[*place], true)
+            {
+                shared += self.grams[*place].powi(2);
+            }
+        });
+        shared
+    }
+
+    /// Shared squared rarity of words; `words` holds each id once.
+    pub fn shared_words(&self, words: &[u32]) -> f32 {
+        words
+            .iter()
+            .filter_map(|id| self.word_places.get(id))
+            .map(|place| self.words[*place].powi(2))
+            .sum()
+    }
+}
+
+/// Terms to look up, synonyms included.
+pub(super) fn probe(analysis: &Analysis, query: &Query, analyzer: &Analyzer) -> Vec<ProbeTerm> {
+    let mut terms: Vec<ProbeTerm> = Vec::with_capacity(analysis.text.len() * 2);
+    let mut push = |field, text: &str, weight| {
+        terms.push(ProbeTerm {
+            field,
+            text: text.to_owned(),
+            weight,
+        })
+    };
+    for word in analysis.word_texts() {
+        match analyzer.class(word) {
+            Some(class) => analyzer
+                .synonyms(class)
+                .iter()
+                .for_each(|synonym| push(Field::Words, synonym, 1.0)),
+            None => push(Field::Words, word, 1.0),
+        }
+    }
+    units::grams(&analysis.text, |gram| push(Field::Grams, gram, GRAM_WEIGHT));
+    for pair in &query.syllable_pairs {
+        push(Field::Pinyin, pair, PINYIN_WEIGHT);
+    }
+    terms.sort_unstable_by(|a, b| (a.field as u8, &a.text).cmp(&(b.field as u8, &b.text)));
+    terms.dedup_by(|a, b| a.field == b.field && a.text == b.text);
+    terms
+}

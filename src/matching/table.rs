@@ -1,0 +1,169 @@
+//! Every phrasing of a generation in compact form: canonical text, words, lengths; and how rare each unit is.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::query::gram_keys;
+use crate::analysis::{Analysis, Analyzer};
+use crate::index::rarity;
+
+/// The phrasings of a corpus, numbered as in the index.
+#[derive(Debug, Default)]
+pub struct Phrasings {
+    /// Canonical texts, one after another.
+    texts: String,
+    /// End of each text in `texts`.
+    text_ends: Vec<u32>,
+    /// Word ids of every phrasing, each once, one phrasing after another.
+    words: Vec<u32>,
+    /// End of each phrasing's words in `words`.
+    word_ends: Vec<u32>,
+    /// Entry of each phrasing.
+    entries: Vec<u32>,
+    /// Length of the vector of gram rarities, and of word rarities.
+    norms: Vec<[f32; 2]>,
+    /// Number of phrasings that hold a gram.
+    gram_counts: FxHashMap<u64, u32>,
+    /// Id of a word; synonyms share one.
+    word_ids: FxHashMap<String, u32>,
+    /// Number of phrasings that hold a word, by id.
+    word_counts: Vec<u32>,
+}
+
+impl Phrasings {
+    /// Collects phrasings given as `(entry number, canonical analysis)`, in the index's order.
+    #[must_use]
+    pub fn build<'a>(phrasings: impl Iterator<Item = (u32, &'a Analysis)>, analyzer: &Analyzer) -> Self {
+        let mut table = Self::default();
+        for (entry, analysis) in phrasings {
+            table.push(entry, analysis, analyzer);
+        }
+        table.measure();
+        table
+    }
+
+    fn push(&mut self, entry: u32, analysis: &Analysis, analyzer: &Analyzer) {
+        self.texts.push_str(&analysis.text);
+        self.text_ends.push(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
+        let mut seen = FxHashSet::default();
+        for word in analysis.word_texts() {
+            let id = self.intern(word, analyzer);
+            if seen.insert(id) {
+                self.words.push(id);
+                self.word_counts[id as usize] += 1;
+            }
+        }
+        self.word_ends.push(u32::try_from(self.words.len()).unwrap_or(u32::MAX));
+        let mut grams = FxHashSet::default();
+        gram_keys(&analysis.text, |key| {
+            if grams.insert(key) {
+                *self.gram_counts.entry(key).or_default() += 1;
+            }
+        });
+        self.entries.push(entry);
+    }
+
+    fn intern(&mut self, word: &str, analyzer: &Analyzer) -> u32 {
+        if let Some(id) = self.word_ids.get(word) {
+            return *id;
+        }
+        let id = u32::try_from(self.word_counts.len()).unwrap_or(u32::MAX);
+        self.word_counts.push(0);
+        match analyzer.class(word) {
+            Some(class) => self
+                .word_ids
+                .extend(analyzer.synonyms(class).iter().map(|synonym| (synonym.clone(), id))),
+            None => {
+                self.word_ids.insert(word.to_owned(), id);
+            }
+        }
+        id
+    }
+
+    fn measure(&mut self) {
+        self.norms = (0..self.len())
+            .map(|phrasing| {
+                let mut seen = FxHashSet::default();
+                let mut grams = 0.0;
+                gram_keys(self.text(phrasing), |key| {
+                    if seen.insert(key) {
+                        grams += self.gram_rarity(key).powi(2);
+                    }
+                });
+                let words: f32 = self
+                    .words(phrasing)
+                    .iter()
+                    .map(|word| self.word_rarity(Some(*word)).powi(2))
+                    .sum();
+                [grams.sqrt(), words.sqrt()]
+            })
+            .collect();
+    }
+
+    /// Number of phrasings.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no phrasing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Canonical text of a phrasing.
+    #[must_use]
+    pub fn text(&self, phrasing: usize) -> &str {
+        slice(&self.text_ends, phrasing)
+            .and_then(|range| self.texts.get(range))
+            .unwrap_or_default()
+    }
+
+    /// Canonical texts in order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|phrasing| self.text(phrasing))
+    }
+
+    /// Entry of a phrasing.
+    #[must_use]
+    pub fn entry(&self, phrasing: usize) -> u32 {
+        self.entries[phrasing]
+    }
+
+    pub(super) fn words(&self, phrasing: usize) -> &[u32] {
+        slice(&self.word_ends, phrasing)
+            .and_then(|range| self.words.get(range))
+            .unwrap_or_default()
+    }
+
+    /// Lengths of the vectors of gram and word rarities.
+    pub(super) fn norms(&self, phrasing: usize) -> [f32; 2] {
+        self.norms[phrasing]
+    }
+
+    pub(super) fn word_id(&self, word: &str) -> Option<u32> {
+        self.word_ids.get(word).copied()
+    }
+
+    pub(super) fn gram_rarity(&self, key: u64) -> f32 {
+        self.rarity(self.gram_counts.get(&key).copied().unwrap_or(0))
+    }
+
+    /// Rarity of a word; of one that no phrasing holds for `None`.
+    pub(super) fn word_rarity(&self, id: Option<u32>) -> f32 {
+        self.rarity(
+            id.and_then(|id| self.word_counts.get(id as usize).copied())
+                .unwrap_or(0),
+        )
+    }
+
+    fn rarity(&self, holding: u32) -> f32 {
+        rarity(holding, u32::try_from(self.len()).unwrap_or(u32::MAX))
+    }
+}
+
+fn slice(ends: &[u32], place: usize) -> Option<std::ops::Range<usize>> {
+    let end = *ends.get(place)? as usize;
+    let start = place.checked_sub(1).map_or(0, |previous| ends[previous] as usize);
+    Some(start..end)
+}

@@ -1,0 +1,171 @@
+//! From a choice to words: scripts picked, placeholders filled, the customer's language met. Never sends a gap.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::decide::{Choice, Part};
+use super::menu;
+use super::policy::ReplyScript;
+pub use super::situation::Situation;
+use crate::analysis::language::Language;
+use crate::faq::script::{Script, ScriptKind};
+use crate::faq::template::render;
+use crate::faq::{Corpus, Entry};
+
+/// One message to the customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Plain text.
+    pub text: String,
+    /// Language it was worded in.
+    pub language: Language,
+}
+
+/// A choice in words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rendered {
+    /// None when nothing is to be sent, or when nothing could be worded.
+    pub reply: Option<Reply>,
+    /// Entry answered with.
+    pub entry_id: Option<String>,
+    /// Scripts used, in order.
+    pub scripts: Vec<(String, ScriptKind)>,
+    /// Entries offered.
+    pub menu: Vec<String>,
+}
+
+/// What words are made from.
+pub struct Wordings<'a> {
+    /// Entries and scripts.
+    pub corpus: &'a Corpus,
+    /// Finds an entry.
+    pub entry: &'a dyn Fn(&str) -> Option<&'a Entry>,
+    /// Picks scripts.
+    pub situation: Situation<'a>,
+    /// Language of the customer.
+    pub language: Language,
+    /// Values of placeholders.
+    pub facts: BTreeMap<String, String>,
+    /// Chooses among wordings; the same for the whole conversation.
+    pub seed: u64,
+    /// Whether Chinese is converted to the customer's script.
+    pub reply_script: ReplyScript,
+    /// Converts Simplified to Traditional.
+    pub traditionalise: &'a dyn Fn(&str) -> String,
+}
+
+impl Wordings<'_> {
+    /// Words a choice. All parts make one message; a greeting's lead that cannot be worded is left out, any other part
+    /// that cannot be worded leaves the customer without a reply, which the decision then shows.
+    #[must_use]
+    pub fn render(&self, choice: &Choice) -> Rendered {
+        let mut rendered = Rendered::default();
+        let mut texts = Vec::new();
+        let mut language = self.language;
+        for part in &choice.parts {
+            let worded = self.part(part, &mut rendered);
+            match worded {
+                Some((in_language, text)) => {
+                    language = in_language;
+                    texts.push(text);
+                }
+                None if *part == Part::Lead => {}
+                None => return Rendered::default(),
+            }
+        }
+        if !texts.is_empty() {
+            rendered.reply = Some(self.reply(texts.join("\n"), language));
+        }
+        rendered
+    }
+
+    fn reply(&self, text: String, language: Language) -> Reply {
+        let convert = self.reply_script == ReplyScript::Customer
+            && self.language == Language::ZhHant
+            && language == Language::ZhHans;
+        if convert {
+            Reply {
+                text: (self.traditionalise)(&text),
+                language: Language::ZhHant,
+            }
+        } else {
+            Reply { text, language }
+        }
+    }
+
+    fn part(&self, part: &Part, rendered: &mut Rendered) -> Option<(Language, String)> {
+        match part {
+            Part::Script(kind) => self.script(*kind, false, &self.facts, rendered),
+            Part::Lead => self.script(ScriptKind::Greeting, true, &self.facts, rendered),
+            Part::Entry(id) => self.entry(id, rendered),
+            Part::Brief(id) => self
+                .entry(id, rendered)
+                .map(|(language, text)| (language, first_sentence(&text))),
+            Part::Menu(ids) => self.menu(ids, rendered),
+        }
+    }
+
+    fn entry(&self, id: &str, rendered: &mut Rendered) -> Option<(Language, String)> {
+        let entry = (self.entry)(id)?;
+        let (language, text) = entry.answer.get(self.language)?;
+        let text = render(text, &self.facts).ok()?;
+        rendered.entry_id = Some(id.to_owned());
+        Some((language, text))
+    }
+
+    fn menu(&self, ids: &[String], rendered: &mut Rendered) -> Option<(Language, String)> {
+        let entries: Vec<&Entry> = ids.iter().filter_map(|id| (self.entry)(id)).collect();
+        let lines = menu::lines(entries.iter().map(|entry| entry.question()));
+        let mut facts = self.facts.clone();
+        facts.insert("menu".to_owned(), lines.clone());
+        let worded = self
+            .script(ScriptKind::Clarify, false, &facts, rendered)
+            .unwrap_or((Language::ZhHans, lines));
+        rendered.menu = ids.to_vec();
+        Some(worded)
+    }
+
+    fn script(
+        &self,
+        kind: ScriptKind,
+        lead: bool,
+        facts: &BTreeMap<String, String>,
+        rendered: &mut Rendered,
+    ) -> Option<(Language, String)> {
+        let script = self.situation.pick(&self.corpus.scripts, kind)?;
+        let worded = self.wording(script, lead, facts)?;
+        rendered.scripts.push((script.id.to_string(), kind));
+        Some(worded)
+    }
+
+    /// The conversation's wording if it can be filled, else the next that can, else the fallback.
+    fn wording(&self, script: &Script, lead: bool, facts: &BTreeMap<String, String>) -> Option<(Language, String)> {
+        let lists = if lead { &script.leads } else { &script.wordings };
+        let (language, list) = lists
+            .get_key_value(&self.language)
+            .or_else(|| lists.first_key_value())?;
+        let start = usize::try_from(self.seed % (list.len().max(1) as u64)).unwrap_or(0);
+        let turned = list.iter().cycle().skip(start).take(list.len());
+        let filled = turned.filter_map(|text| render(text, facts).ok()).next();
+        let fallback = || {
+            script
+                .fallback
+                .as_ref()
+                .filter(|_| !lead)
+                .and_then(|text| render(text, facts).ok())
+        };
+        match filled {
+            Some(text) => Some((*language, text)),
+            None => fallback().map(|text| (Language::ZhHans, text)),
+        }
+    }
+}
+
+/// Up to the first full stop; the whole text when there is none.
+fn first_sentence(text: &str) -> String {
+    let end = text
+        .char_indices()
+        .find(|(at, c)| matches!(c, '。' | '！' | '？') || (*c == '.' && text[at + 1..].starts_with(' ')));
+    end.map_or_else(|| text.to_owned(), |(at, c)| text[..at + c.len_utf8()].to_owned())
+}
