@@ -29,7 +29,8 @@ impl Segmenter {
     /// are cut alike in every sentence.
     pub fn new(lexicon: &Lexicon) -> Self {
         let mut jieba = Jieba::new();
-        for word in lexicon.words() {
+        // A Latin word is cut at its ends anyway; in the dictionary it would be cut out of longer ones (ship in shipping).
+        for word in lexicon.words().filter(|word| !word.is_ascii()) {
             let frequency = jieba.suggest_freq(word).max(DOMAIN_FREQUENCY);
             jieba.add_word(word, Some(frequency), None);
         }
