@@ -113,7 +113,7 @@ pub fn build_matcher(
     }
     let name = short_hex(hasher);
     let index = build_or_open(index, &name, table.texts(), analyzer)?;
-    Ok(Matcher::new(Arc::clone(analyzer), table, index))
+    Matcher::new(Arc::clone(analyzer), table, index)
 }
 
 fn analyse_all(phrasings: &[(u32, &str)], analyzer: &Analyzer) -> Vec<Analysis> {

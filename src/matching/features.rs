@@ -6,7 +6,7 @@ use super::query::Query;
 use super::table::Phrasings;
 use crate::analysis::units;
 
-/// Likeness of a query and one phrasing; each value is in 0..=1.
+/// Likeness of a query and an entry through its best phrasing; each value is in 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Features {
     /// Cosine of the rarities of shared characters and pairs of neighbours.
@@ -19,16 +19,17 @@ pub struct Features {
     pub query_coverage: f32,
     /// Share of the phrasing's gram rarity that the query holds.
     pub phrasing_coverage: f32,
+    /// What all phrasings of the entry together teach, against those of other entries (see `ranker`).
+    pub learned: f32,
+    /// How far `learned` is trusted: 0 for an entry with one phrasing, towards 1 with many.
+    pub trust: f32,
 }
 
-/// Weight of each feature in the score; they add up to 1, so that the score is in 0..=1 as well.
-const WEIGHTS: Features = Features {
-    grams: 0.55,
-    words: 0.35,
-    pinyin: 0.1,
-    query_coverage: 0.0,
-    phrasing_coverage: 0.0,
-};
+/// Weights of `grams`, `words` and `pinyin` in the likeness of one phrasing; they add up to 1.
+const LIKENESS: [f32; 3] = [0.45, 0.45, 0.1];
+
+/// Weight that the best phrasing keeps beside fully trusted learning.
+const KEPT: f32 = 0.3;
 
 impl Features {
     pub(super) fn compare(query: &Query, table: &Phrasings, phrasing: usize) -> Self {
@@ -41,33 +42,37 @@ impl Features {
             pinyin: dice(&query.syllable_pairs, table.text(phrasing)),
             query_coverage: ratio(grams, query.norms[0].powi(2)),
             phrasing_coverage: ratio(grams, norms[0].powi(2)),
+            learned: 0.0,
+            trust: 0.0,
         }
     }
 
-    /// Features and their shares of the score, by name.
+    /// Likeness of the phrasing alone, in 0..=1.
     #[must_use]
-    pub fn shares(&self) -> [(&'static str, f32, f32); 5] {
-        [
-            ("grams", self.grams, self.grams * WEIGHTS.grams),
-            ("words", self.words, self.words * WEIGHTS.words),
-            ("pinyin", self.pinyin, self.pinyin * WEIGHTS.pinyin),
-            (
-                "query_coverage",
-                self.query_coverage,
-                self.query_coverage * WEIGHTS.query_coverage,
-            ),
-            (
-                "phrasing_coverage",
-                self.phrasing_coverage,
-                self.phrasing_coverage * WEIGHTS.phrasing_coverage,
-            ),
-        ]
+    pub fn likeness(&self) -> f32 {
+        let [grams, words, pinyin] = LIKENESS;
+        grams * self.grams + words * self.words + pinyin * self.pinyin
     }
 
-    /// Weighted sum, in 0..=1.
+    /// `(t * learned + (1 - 0.7 t) * likeness) / (1 + 0.3 t)` with `t` the trust: likeness alone for an entry with one
+    /// phrasing, mostly what was learned for one with many; in 0..=1.
     #[must_use]
     pub fn score(&self) -> f32 {
         self.shares().iter().map(|(_, _, share)| share).sum()
+    }
+
+    /// Features with their shares of the score, by name.
+    #[must_use]
+    pub fn shares(&self) -> [(&'static str, f32, f32); 4] {
+        let [grams, words, pinyin] = LIKENESS;
+        let whole = 1.0 + KEPT * self.trust;
+        let kept = (1.0 - (1.0 - KEPT) * self.trust) / whole;
+        [
+            ("learned", self.learned, self.trust * self.learned / whole),
+            ("grams", self.grams, kept * grams * self.grams),
+            ("words", self.words, kept * words * self.words),
+            ("pinyin", self.pinyin, kept * pinyin * self.pinyin),
+        ]
     }
 }
 

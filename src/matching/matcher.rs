@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use super::confidence::confidence;
 use super::features::Features;
 use super::query::{Query, probe};
+use super::ranker::Ranker;
 use super::table::Phrasings;
 use crate::analysis::{Analysis, Analyzer, letters};
 use crate::index::{Budget, IndexError, PhrasingIndex};
@@ -62,6 +63,7 @@ pub struct Matcher {
     analyzer: Arc<Analyzer>,
     table: Phrasings,
     index: PhrasingIndex,
+    ranker: Ranker,
     /// Phrasings by key.
     exact: FxHashMap<Box<str>, Vec<u32>>,
 }
@@ -69,18 +71,23 @@ pub struct Matcher {
 impl Matcher {
     /// A matcher over phrasings and their index, both in the same order.
     #[must_use]
-    pub fn new(analyzer: Arc<Analyzer>, table: Phrasings, index: PhrasingIndex) -> Self {
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn new(analyzer: Arc<Analyzer>, table: Phrasings, index: PhrasingIndex) -> Result<Self, IndexError> {
         let mut exact: FxHashMap<Box<str>, Vec<u32>> = FxHashMap::default();
         for (number, text) in (0..).zip(table.texts()) {
             let key: String = letters(text).collect();
             exact.entry(key.into()).or_default().push(number);
         }
-        Self {
+        let ranker = Ranker::learn(&table, &index, &analyzer)?;
+        Ok(Self {
             analyzer,
             table,
             index,
+            ranker,
             exact,
-        }
+        })
     }
 
     /// The chain that built this matcher.
@@ -122,7 +129,7 @@ impl Matcher {
                 entry,
                 phrasing,
                 features,
-                score: features.score(),
+                score: features.likeness(),
                 confidence: 0.0,
                 exact: exact.contains(&phrasing),
             };
@@ -133,6 +140,12 @@ impl Matcher {
                     }
                 })
                 .or_insert(candidate);
+        }
+        let units = query.units();
+        for candidate in best.values_mut() {
+            candidate.features.learned = self.ranker.score(candidate.entry, &units).clamp(0.0, 1.0);
+            candidate.features.trust = self.ranker.trust(candidate.entry);
+            candidate.score = candidate.features.score();
         }
         Ok(Match {
             candidates: ranked(best, limit, rank),

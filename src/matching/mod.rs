@@ -4,6 +4,7 @@ mod confidence;
 mod features;
 mod matcher;
 mod query;
+mod ranker;
 mod table;
 
 pub use self::confidence::{Thresholds, Verdict};

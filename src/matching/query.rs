@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::table::Phrasings;
+use super::table::{Phrasings, Unit, WORD_UNIT, WORD_WEIGHT};
 use crate::analysis::{Analysis, Analyzer, is_han_character, letters, units};
 use crate::index::{Field, ProbeTerm};
 
@@ -72,6 +72,35 @@ impl Query {
         query.syllable_pairs.sort_unstable();
         query.syllable_pairs.dedup();
         query
+    }
+
+    /// Length of the vector of all units.
+    fn norm(&self) -> f32 {
+        let [grams, words] = self.norms;
+        grams.hypot(WORD_WEIGHT * words).max(f32::MIN_POSITIVE)
+    }
+
+    /// Known units with their weighted rarities, scaled so that all units, unknown ones too, have length 1.
+    pub fn units(&self) -> Vec<(Unit, f32)> {
+        let norm = self.norm();
+        let grams = self
+            .gram_places
+            .iter()
+            .map(|(key, place)| (*key, self.grams[*place] / norm));
+        let words = self
+            .word_places
+            .iter()
+            .map(|(id, place)| (WORD_UNIT | u64::from(*id), WORD_WEIGHT * self.words[*place] / norm));
+        let mut units: Vec<(Unit, f32)> = grams.chain(words).collect();
+        units.sort_unstable_by_key(|(unit, _)| *unit);
+        units
+    }
+
+    /// Cosine with a phrasing over all units.
+    pub fn likeness(&self, table: &Phrasings, phrasing: usize) -> f32 {
+        let shared =
+            self.shared_grams(table.text(phrasing)) + WORD_WEIGHT.powi(2) * self.shared_words(table.words(phrasing));
+        shared / (self.norm() * table.norm(phrasing).max(f32::MIN_POSITIVE))
     }
 
     /// Shared squared rarity of grams with a phrasing's canonical text.

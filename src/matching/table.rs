@@ -6,6 +6,15 @@ use super::query::gram_keys;
 use crate::analysis::{Analysis, Analyzer};
 use crate::index::rarity;
 
+/// A character, a pair of neighbours (see [`gram_keys`]) or a word's id with [`WORD_UNIT`] added.
+pub(super) type Unit = u64;
+
+/// Tells a word's id from a gram's key, which is below it.
+pub(super) const WORD_UNIT: Unit = 1 << 63;
+
+/// Weight of a word's rarity beside a gram's: a word's letters are counted as grams already.
+pub(super) const WORD_WEIGHT: f32 = 0.7;
+
 /// The phrasings of a corpus, numbered as in the index.
 #[derive(Debug, Default)]
 pub struct Phrasings {
@@ -128,6 +137,32 @@ impl Phrasings {
     #[must_use]
     pub fn entry(&self, phrasing: usize) -> u32 {
         self.entries[phrasing]
+    }
+
+    /// Length of the vector of all units.
+    pub(super) fn norm(&self, phrasing: usize) -> f32 {
+        let [grams, words] = self.norms[phrasing];
+        grams.hypot(WORD_WEIGHT * words)
+    }
+
+    /// All units with their weighted rarities, scaled to length 1, sorted by unit.
+    pub(super) fn units(&self, phrasing: usize) -> Vec<(Unit, f32)> {
+        let mut units: Vec<(Unit, f32)> = Vec::new();
+        gram_keys(self.text(phrasing), |key| units.push((key, self.gram_rarity(key))));
+        let words = self.words(phrasing).iter();
+        units.extend(words.map(|word| {
+            (
+                WORD_UNIT | u64::from(*word),
+                WORD_WEIGHT * self.word_rarity(Some(*word)),
+            )
+        }));
+        units.sort_unstable_by_key(|(unit, _)| *unit);
+        units.dedup_by_key(|(unit, _)| *unit);
+        let norm = self.norm(phrasing).max(f32::MIN_POSITIVE);
+        for (_, value) in &mut units {
+            *value /= norm;
+        }
+        units
     }
 
     pub(super) fn words(&self, phrasing: usize) -> &[u32] {
