@@ -108,11 +108,7 @@ impl Shops {
     /// others are unknown.
     #[must_use]
     pub fn policy(&self, shop: &str) -> Option<&ShopPolicy> {
-        if self.named.is_empty() {
-            Some(&self.defaults)
-        } else {
-            self.named.get(shop)
-        }
+        if self.named.is_empty() { Some(&self.defaults) } else { self.named.get(shop) }
     }
 
     /// Names of the configured shops.
@@ -209,19 +205,11 @@ impl Config {
         let mut named = BTreeMap::new();
         for (shop, table) in raw.shops {
             let merged = merge(raw.defaults.clone(), table);
-            named.insert(
-                shop.clone(),
-                policy(merged).map_err(|what| wrong(format!("[shops.{shop}]: {what}")))?,
-            );
+            named.insert(shop.clone(), policy(merged).map_err(|what| wrong(format!("[shops.{shop}]: {what}")))?);
         }
         let tokens = raw.tokens.into_iter().map(file_token).collect::<Result<_, _>>()?;
         let listen = raw.listen.unwrap_or(Self::default().listen);
-        Ok(Self {
-            listen,
-            limits: raw.limits,
-            tokens,
-            shops: Shops { defaults, named },
-        })
+        Ok(Self { listen, limits: raw.limits, tokens, shops: Shops { defaults, named } })
     }
 
     /// Refuses an address that strangers reach while no token is asked for.
@@ -256,17 +244,9 @@ fn merge(mut base: Table, over: Table) -> Table {
 fn file_token(raw: RawToken) -> Result<Token, ConfigError> {
     let mut hash = TokenHash::default();
     hex::decode_to_slice(&raw.sha256, &mut hash).map_err(|_| {
-        ConfigError::Token(format!(
-            "token `{}`: sha256 must be 64 hex digits; `yingda token` prints them",
-            raw.name
-        ))
+        ConfigError::Token(format!("token `{}`: sha256 must be 64 hex digits; `yingda token` prints them", raw.name))
     })?;
-    Ok(Token {
-        name: raw.name,
-        role: raw.role,
-        hash,
-        shops: raw.shops,
-    })
+    Ok(Token { name: raw.name, role: raw.role, hash, shops: raw.shops })
 }
 
 fn environment_tokens(text: &str) -> Result<Vec<Token>, ConfigError> {
@@ -284,7 +264,6 @@ fn environment_tokens(text: &str) -> Result<Vec<Token>, ConfigError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -299,10 +278,7 @@ mod tests {
         let text = "[defaults]\nregreet_hours = 6\n[defaults.thresholds]\nanswer = 0.9\n[shops.a]\nplatform = \"line\"\n[shops.a.thresholds]\nmenu = 0.5";
         let config = Config::parse("test", text).unwrap();
         let policy = config.shops.policy("a").unwrap();
-        assert_eq!(
-            (policy.regreet_hours, policy.thresholds.answer, policy.thresholds.menu),
-            (6, 0.9, 0.5)
-        );
+        assert_eq!((policy.regreet_hours, policy.thresholds.answer, policy.thresholds.menu), (6, 0.9, 0.5));
         assert!(config.shops.policy("b").is_none());
     }
 
@@ -321,10 +297,7 @@ mod tests {
 
     #[test]
     fn a_stranger_s_address_needs_a_token() {
-        let mut config = Config {
-            listen: SocketAddr::from(([0, 0, 0, 0], 80)),
-            ..Config::default()
-        };
+        let mut config = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::default() };
         assert!(config.guard().is_err());
         config.tokens = environment_tokens("admin:0123456789abcdef").unwrap();
         assert!(config.guard().is_ok());

@@ -80,9 +80,7 @@ impl Week {
     /// order: starts and ends of intervals, and the moments at which the zone sets its clocks.
     fn edges(&self, now: &Zoned, days: i32) -> Vec<Timestamp> {
         let (zone, from) = (now.time_zone(), now.timestamp());
-        let until = from
-            .checked_add(SignedDuration::from_hours(i64::from(days) * 24))
-            .unwrap_or(Timestamp::MAX);
+        let until = from.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).unwrap_or(Timestamp::MAX);
         let mut edges: Vec<Timestamp> = (-2..=days + 2)
             .filter_map(|day| now.date().checked_add(day.days()).ok())
             .flat_map(|date| self.on(date).iter().map(move |it| (date, it)))
@@ -99,10 +97,7 @@ impl Week {
 
 impl Default for Week {
     fn default() -> Self {
-        Self {
-            weekdays: std::array::from_fn(|_| vec![WHOLE_DAY]),
-            dates: BTreeMap::new(),
-        }
+        Self { weekdays: std::array::from_fn(|_| vec![WHOLE_DAY]), dates: BTreeMap::new() }
     }
 }
 
@@ -166,10 +161,7 @@ fn parse_interval(key: &str, text: &str) -> Result<Interval, HoursError> {
         let next_day = if end <= start { MINUTES_A_DAY } else { 0 };
         Some(start..end + next_day)
     });
-    times.ok_or_else(|| HoursError::Interval {
-        key: key.to_owned(),
-        text: text.to_owned(),
-    })
+    times.ok_or_else(|| HoursError::Interval { key: key.to_owned(), text: text.to_owned() })
 }
 
 /// Minutes since midnight of an `HH:MM` from 00:00 to 24:00.
@@ -245,7 +237,6 @@ pub fn describe_opening(now: &Zoned, opening: &Zoned, language: Language) -> Str
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -460,10 +451,7 @@ mod tests {
         let week = week(json!({"fri": ["00:00-12:00"], "sun": ["00:00-12:00"]}));
         for (now, opens) in [
             ("2024-04-25T22:00[Africa/Cairo]", "2024-04-26T01:00[Africa/Cairo]"),
-            (
-                "2018-11-03T22:00[America/Sao_Paulo]",
-                "2018-11-04T01:00[America/Sao_Paulo]",
-            ),
+            ("2018-11-03T22:00[America/Sao_Paulo]", "2018-11-04T01:00[America/Sao_Paulo]"),
         ] {
             let (now, opens) = (at(now), at(opens));
             assert_eq!(week.next_opening(&now), Some(opens.clone()));
@@ -486,18 +474,11 @@ mod tests {
     #[test]
     fn every_fault_is_told_at_once_with_its_key_and_text() {
         let hours = json!({"daily": ["9:00-12:00", "13:30-18:00"], "Monday": [], "sat": ["x"]});
-        let interval = |key: &str, text: &str| HoursError::Interval {
-            key: key.to_owned(),
-            text: text.to_owned(),
-        };
+        let interval = |key: &str, text: &str| HoursError::Interval { key: key.to_owned(), text: text.to_owned() };
         let key = "Monday".to_owned();
         assert_eq!(
             faults(hours.clone()),
-            [
-                HoursError::Key { key },
-                interval("daily", "9:00-12:00"),
-                interval("sat", "x"),
-            ]
+            [HoursError::Key { key }, interval("daily", "9:00-12:00"), interval("sat", "x"),]
         );
         let told = serde_json::from_value::<Week>(hours).unwrap_err();
         assert_eq!(
@@ -554,10 +535,7 @@ mod tests {
             ("2026-10-05T09:00", ["周一 09:00", "週一 09:00", "Mon at 09:00"]),
             ("2026-10-07T09:00", ["周三 09:00", "週三 09:00", "Wed at 09:00"]),
             ("2026-10-08T09:00", ["10月8日 09:00", "10月8日 09:00", "Oct 8 at 09:00"]),
-            (
-                "2027-01-10T09:05",
-                ["1月10日 09:05", "1月10日 09:05", "Jan 10 at 09:05"],
-            ),
+            ("2027-01-10T09:05", ["1月10日 09:05", "1月10日 09:05", "Jan 10 at 09:05"]),
         ] {
             assert_eq!(said(opening), expected);
         }

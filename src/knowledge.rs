@@ -53,25 +53,10 @@ impl Generation {
     /// # Errors
     /// When the index folder cannot be used.
     pub fn build(loaded: Loaded, index: Option<&Path>) -> Result<Self, IndexError> {
-        let Loaded {
-            corpus,
-            analyzer,
-            warnings,
-        } = loaded;
+        let Loaded { corpus, analyzer, warnings } = loaded;
         let matcher = build_matcher(&corpus.entries, &analyzer, &corpus_digest(&corpus), index)?;
-        let numbers = corpus
-            .entries
-            .iter()
-            .enumerate()
-            .map(|(number, entry)| (entry.id.clone(), number))
-            .collect();
-        Ok(Self {
-            fingerprint: fingerprint(&corpus),
-            corpus,
-            matcher,
-            warnings,
-            numbers,
-        })
+        let numbers = corpus.entries.iter().enumerate().map(|(number, entry)| (entry.id.clone(), number)).collect();
+        Ok(Self { fingerprint: fingerprint(&corpus), corpus, matcher, warnings, numbers })
     }
 
     /// The entry of this id.
@@ -96,13 +81,8 @@ pub fn build_matcher(
         .flat_map(|(number, entry)| entry.phrasings.iter().map(move |phrasing| (number, phrasing.as_str())))
         .collect();
     let analyses = analyse_all(&phrasings, analyzer);
-    let table = Phrasings::build(
-        phrasings
-            .iter()
-            .zip(&analyses)
-            .map(|((entry, _), analysis)| (*entry, analysis)),
-        analyzer,
-    );
+    let table =
+        Phrasings::build(phrasings.iter().zip(&analyses).map(|((entry, _), analysis)| (*entry, analysis)), analyzer);
     drop(analyses);
     let mut hasher = Sha256::new();
     hasher.update(FORMAT);
@@ -124,20 +104,13 @@ fn analyse_all(phrasings: &[(u32, &str)], analyzer: &Analyzer) -> Vec<Analysis> 
             .chunks(share)
             .map(|chunk| scope.spawn(move || chunk.iter().map(|(_, text)| analyzer.analyse(text)).collect::<Vec<_>>()))
             .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_default())
-            .collect()
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
     })
 }
 
 fn corpus_digest(corpus: &Corpus) -> String {
     let mut hasher = Sha256::new();
-    for text in [
-        &corpus.lexicon.dictionary,
-        &corpus.lexicon.synonyms,
-        &corpus.lexicon.rewrites,
-    ] {
+    for text in [&corpus.lexicon.dictionary, &corpus.lexicon.synonyms, &corpus.lexicon.rewrites] {
         hasher.update(text);
         hasher.update([0]);
     }
@@ -212,11 +185,7 @@ impl Knowledge {
         let reloaded = Reloaded {
             fingerprint: next.fingerprint.clone(),
             before: self.current().fingerprint.clone(),
-            sizes: [
-                next.corpus.entries.len(),
-                next.corpus.phrasings(),
-                next.corpus.scripts.len(),
-            ],
+            sizes: [next.corpus.entries.len(), next.corpus.phrasings(), next.corpus.scripts.len()],
             warnings: next.warnings.clone(),
             took: started.elapsed(),
         };

@@ -71,10 +71,7 @@ impl Lexicon {
 
     /// Every word that segmentation must know: of the dictionary and of the synonym groups.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
-        self.dictionary
-            .iter()
-            .chain(self.groups.iter().flatten())
-            .map(String::as_str)
+        self.dictionary.iter().chain(self.groups.iter().flatten()).map(String::as_str)
     }
 
     /// Synonym groups, in the file's order.
@@ -157,11 +154,7 @@ fn parse_synonyms(text: &str, faults: &mut Vec<LexiconFault>) -> Vec<Vec<String>
 fn parse_rewrites(text: &str, faults: &mut Vec<LexiconFault>) -> Rewrites {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for (line, rule) in lines(text) {
-        let fault = |what: &str, mend: &str| LexiconFault {
-            line,
-            what: what.to_owned(),
-            mend: mend.to_owned(),
-        };
+        let fault = |what: &str, mend: &str| LexiconFault { line, what: what.to_owned(), mend: mend.to_owned() };
         let Some((from, to)) = rule.split_once("=>").map(|(from, to)| (from.trim(), to.trim())) else {
             faults.push(fault("a rewrite without `=>`", "write `from => to`"));
             continue;
@@ -174,10 +167,7 @@ fn parse_rewrites(text: &str, faults: &mut Vec<LexiconFault>) -> Rewrites {
                 "choose sides so that applying twice changes nothing",
             ));
         } else if pairs.iter().any(|(known, _)| known == from) {
-            faults.push(fault(
-                "this left side stands above already",
-                "delete one of the two lines",
-            ));
+            faults.push(fault("this left side stands above already", "delete one of the two lines"));
         } else {
             pairs.push((from.to_owned(), to.to_owned()));
         }
@@ -198,10 +188,7 @@ impl Rewrites {
 
     fn new(pairs: Vec<(String, String)>) -> Self {
         let (sources, targets): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        let matcher = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&sources)
-            .ok();
+        let matcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&sources).ok();
         Self { matcher, targets }
     }
 

@@ -75,9 +75,7 @@ pub struct Analyzer {
 
 impl std::fmt::Debug for Analyzer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Analyzer")
-            .field("classes", &self.classes.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Analyzer").field("classes", &self.classes.len()).finish_non_exhaustive()
     }
 }
 
@@ -108,10 +106,7 @@ impl Analyzer {
     pub fn with_speech(mut self, acts: &[ActPhrases], fillers: &[String]) -> Self {
         let keyed: Vec<ActPhrases> = acts
             .iter()
-            .map(|list| ActPhrases {
-                phrases: list.phrases.iter().map(|phrase| self.key(phrase)).collect(),
-                ..*list
-            })
+            .map(|list| ActPhrases { phrases: list.phrases.iter().map(|phrase| self.key(phrase)).collect(), ..*list })
             .collect();
         self.speech = SpeechLexicon::new(&keyed);
         self.fillers = Fillers::new(fillers.iter().map(|filler| self.canonical(filler)));
@@ -128,12 +123,7 @@ impl Analyzer {
         for word in &mut words {
             word.span = word.span.start - core.start..word.span.end - core.start;
         }
-        Analysis {
-            text: normalised.text[core].to_owned(),
-            full: normalised.text,
-            language: normalised.language,
-            words,
-        }
+        Analysis { text: normalised.text[core].to_owned(), full: normalised.text, language: normalised.language, words }
     }
 
     /// Canonical text of `raw`, fillers included. Idempotent.
@@ -152,11 +142,8 @@ impl Analyzer {
 
     /// Where a canonical text is without the fillers at its ends.
     fn core(&self, canonical: &str, words: &[Word]) -> Range<usize> {
-        let starts_or_ends = |at| {
-            words
-                .iter()
-                .any(|word| !word.inner && (word.span.start == at || word.span.end == at))
-        };
+        let starts_or_ends =
+            |at| words.iter().any(|word| !word.inner && (word.span.start == at || word.span.end == at));
         self.fillers.strip(canonical, starts_or_ends)
     }
 

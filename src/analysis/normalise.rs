@@ -22,11 +22,7 @@ pub(super) struct Normalised {
 
 /// Canonical text of `raw`. Idempotent; never fails: what cannot be read is a boundary.
 pub(super) fn normalise(raw: &str, converter: &Converter, rewrites: &Rewrites) -> Normalised {
-    let folded = if raw.chars().all(is_plain) {
-        clean(raw.chars(), converter)
-    } else {
-        clean(fold(raw), converter)
-    };
+    let folded = if raw.chars().all(is_plain) { clean(raw.chars(), converter) } else { clean(fold(raw), converter) };
     let mut text = folded.text;
     if folded.count.traditional > 0
         && let Some(simplified) = converter.simplify(&text)
@@ -36,10 +32,7 @@ pub(super) fn normalise(raw: &str, converter: &Converter, rewrites: &Rewrites) -
     if let Some(rewritten) = rewrites.apply(&text) {
         text = rewritten;
     }
-    Normalised {
-        text,
-        language: folded.count.language(),
-    }
+    Normalised { text, language: folded.count.language() }
 }
 
 /// Characters that NFKC leaves alone and [`clean`] reads by itself.

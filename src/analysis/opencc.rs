@@ -32,11 +32,7 @@ impl Converter {
         let to_simplified = open(dir.path(), DefaultConfig::T2S)?;
         let to_taiwan = open(dir.path(), DefaultConfig::S2TWP)?;
         let traditional = changed_characters(&to_simplified)?;
-        Ok(Self {
-            to_simplified,
-            to_taiwan,
-            traditional,
-        })
+        Ok(Self { to_simplified, to_taiwan, traditional })
     }
 
     /// Whether Simplified script writes this character otherwise.
@@ -74,9 +70,7 @@ fn changed_characters(opencc: &OpenCC) -> Result<BitSet, AnalysisError> {
         lines.push(*c);
         lines.push('\n');
     }
-    let converted = opencc
-        .convert(&lines)
-        .map_err(|error| AnalysisError::OpenCc(error.to_string()))?;
+    let converted = opencc.convert(&lines).map_err(|error| AnalysisError::OpenCc(error.to_string()))?;
     let mut set = BitSet::new();
     for (c, line) in all.into_iter().zip(converted.lines()) {
         if !line.chars().eq([c]) {

@@ -46,11 +46,7 @@ impl Segmenter {
                 continue;
             }
             let span = token.byte_start..token.byte_end;
-            words.push(Word {
-                span: span.clone(),
-                position,
-                inner: false,
-            });
+            words.push(Word { span: span.clone(), position, inner: false });
             if token.end - token.start > 2 {
                 self.push_inner(text, span, position, &mut words);
             }
@@ -71,11 +67,7 @@ impl Segmenter {
             for pair in starts.windows(length + 1) {
                 let (from, to) = (pair[0], pair[length]);
                 if to - from < word.len() && self.0.has_word(&word[from..to]) {
-                    words.push(Word {
-                        span: outer.start + from..outer.start + to,
-                        position,
-                        inner: true,
-                    });
+                    words.push(Word { span: outer.start + from..outer.start + to, position, inner: true });
                 }
             }
         }

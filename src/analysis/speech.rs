@@ -80,10 +80,7 @@ impl SpeechLexicon {
                 }
             }
         }
-        let contains = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .build(&sources)
-            .ok();
+        let contains = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&sources).ok();
         Self { whole, contains, acts }
     }
 

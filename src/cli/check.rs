@@ -36,11 +36,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     };
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
     print(&faults, errors, &summary, options)?;
-    Ok(if errors == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(super::FAILED)
-    })
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }
 
 fn print(faults: &[Fault], errors: usize, summary: &str, options: &Options) -> anyhow::Result<()> {
@@ -51,10 +47,6 @@ fn print(faults: &[Fault], errors: usize, summary: &str, options: &Options) -> a
     for fault in faults {
         println!("{fault}");
     }
-    println!(
-        "{}: {summary}; {errors} errors, {} warnings",
-        options.dir.display(),
-        faults.len() - errors
-    );
+    println!("{}: {summary}; {errors} errors, {} warnings", options.dir.display(), faults.len() - errors);
     Ok(())
 }

@@ -13,11 +13,6 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(
-        options.shell,
-        &mut super::Cli::command(),
-        "yingda",
-        &mut std::io::stdout(),
-    );
+    clap_complete::generate(options.shell, &mut super::Cli::command(), "yingda", &mut std::io::stdout());
     Ok(ExitCode::SUCCESS)
 }

@@ -41,7 +41,9 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let spinner = super::spinner("reading and learning the entries");
     let (matcher, entries) = corpus(&options.entries)?;
+    spinner.finish_and_clear();
     let queries = read_queries(&read(&options.queries)?)
         .map_err(|what| anyhow::anyhow!("{}: {what}", options.queries.display()))?;
     let bar = super::progress(queries.len(), "asking");
@@ -58,18 +60,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         ("cov90", summary.cov90, options.min_cov90),
         ("precision", summary.precision, options.min_precision),
     ];
-    let missed: Vec<_> = bars
-        .iter()
-        .filter(|(_, value, bar)| bar.is_some_and(|bar| *value < bar))
-        .collect();
+    let missed: Vec<_> = bars.iter().filter(|(_, value, bar)| bar.is_some_and(|bar| *value < bar)).collect();
     for (name, value, bar) in &missed {
         eprintln!("{name} is {value:.4}, below {:.4}", bar.unwrap_or_default());
     }
-    Ok(if missed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(super::FAILED)
-    })
+    Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }
 
 fn corpus(path: &Path) -> anyhow::Result<(Matcher, Vec<Entry>)> {
@@ -78,10 +73,7 @@ fn corpus(path: &Path) -> anyhow::Result<(Matcher, Vec<Entry>)> {
         (loaded.corpus.entries, loaded.analyzer)
     } else {
         let entries = entries_from_jsonl(&path.display().to_string(), &read(path)?).map_err(|faults| {
-            anyhow::anyhow!(
-                "{}",
-                faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-            )
+            anyhow::anyhow!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         })?;
         (entries, Arc::new(built_in_analyzer()?))
     };

@@ -1,9 +1,5 @@
 //! The command line: one file a subcommand.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command speaks on its standard streams"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks on its standard streams")]
 
 mod check;
 mod completions;
@@ -82,7 +78,12 @@ fn today() -> jiff::civil::Date {
 fn progress(length: usize, what: &'static str) -> indicatif::ProgressBar {
     let style = indicatif::ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} {eta}")
         .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-    indicatif::ProgressBar::new(length as u64)
-        .with_style(style)
-        .with_message(what)
+    indicatif::ProgressBar::new(length as u64).with_style(style).with_message(what)
+}
+
+/// A spinner for work of unknown length; silent when nobody watches.
+fn spinner(what: &'static str) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(std::time::Duration::from_millis(100));
+    spinner
 }

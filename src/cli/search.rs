@@ -25,25 +25,19 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let spinner = super::spinner("reading and learning the FAQ files");
     let loaded = load(&options.folders.faq, super::today()).context("the FAQ files cannot be searched")?;
     let generation = Generation::build(loaded, None)?;
+    spinner.finish_and_clear();
     let analysis = generation.matcher.analyzer().analyse(&options.query);
     let found = generation.matcher.find(&analysis, options.limit, |_| Some(0))?;
     if options.json {
-        let rows: Vec<_> = found
-            .candidates
-            .iter()
-            .map(|candidate| row(&generation, candidate))
-            .collect();
+        let rows: Vec<_> = found.candidates.iter().map(|candidate| row(&generation, candidate)).collect();
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
         print(&generation, &analysis, &found.candidates);
     }
-    Ok(if found.candidates.is_empty() {
-        ExitCode::from(super::FAILED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if found.candidates.is_empty() { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
 }
 
 fn row(generation: &Generation, candidate: &Candidate) -> serde_json::Value {
@@ -63,26 +57,13 @@ fn print(generation: &Generation, analysis: &Analysis, candidates: &[Candidate])
     println!("canonical   {}", analysis.text);
     println!("words       {}", analysis.word_texts().collect::<Vec<_>>().join(" | "));
     let acts = generation.matcher.analyzer().speech_acts(analysis);
-    println!(
-        "speech acts {}",
-        if acts.is_empty() {
-            "-".to_owned()
-        } else {
-            format!("{acts:?}")
-        }
-    );
+    println!("speech acts {}", if acts.is_empty() { "-".to_owned() } else { format!("{acts:?}") });
     for (place, candidate) in candidates.iter().enumerate() {
         let entry = &generation.corpus.entries[candidate.entry as usize];
         let exact = if candidate.exact { ", exact" } else { "" };
         println!("\n{}. {} 「{}」", place + 1, entry.id, entry.question());
-        println!(
-            "   confidence {:.3}, score {:.3}{exact}",
-            candidate.confidence, candidate.score
-        );
-        println!(
-            "   best phrasing 「{}」",
-            generation.matcher.phrasings().text(candidate.phrasing as usize)
-        );
+        println!("   confidence {:.3}, score {:.3}{exact}", candidate.confidence, candidate.score);
+        println!("   best phrasing 「{}」", generation.matcher.phrasings().text(candidate.phrasing as usize));
         for (name, value, share) in candidate.features.shares() {
             println!("   {name:<18} {value:.3}  share {share:+.3}");
         }

@@ -45,19 +45,18 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     telemetry::start_logs(options.log_json)?;
     let config = Arc::new(config(&options)?);
+    let spinner = super::spinner("reading, indexing and learning the FAQ files");
     let knowledge = match Knowledge::open(&options.folders.faq, Some(&options.index), super::today()) {
         Ok(knowledge) => Arc::new(knowledge),
         Err(KnowledgeError::Load(LoadError::Faults(faults))) => {
             for fault in &faults {
                 eprintln!("{fault}");
             }
-            anyhow::bail!(
-                "{} has errors; mend them, or name another folder with --faq",
-                options.folders.faq.display()
-            );
+            anyhow::bail!("{} has errors; mend them, or name another folder with --faq", options.folders.faq.display());
         }
         Err(error) => return Err(error.into()),
     };
+    spinner.finish_and_clear();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run_until_stopped(&options, config, knowledge, started))?;
     Ok(ExitCode::SUCCESS)
@@ -80,21 +79,13 @@ async fn run_until_stopped(
     started: Instant,
 ) -> anyhow::Result<()> {
     std::fs::create_dir_all(&options.data).with_context(|| {
-        format!(
-            "the data folder {} cannot be made; name a writable one with --data",
-            options.data.display()
-        )
+        format!("the data folder {} cannot be made; name a writable one with --data", options.data.display())
     })?;
     let file = options.data.join("yingda.db");
-    let store = SqliteStore::open(&file)
+    let store = SqliteStore::open(&file).await.with_context(|| format!("{} cannot be used", file.display()))?;
+    let listener = tokio::net::TcpListener::bind(config.listen)
         .await
-        .with_context(|| format!("{} cannot be used", file.display()))?;
-    let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
-        format!(
-            "{} cannot be listened on; name another address with --listen",
-            config.listen
-        )
-    })?;
+        .with_context(|| format!("{} cannot be listened on; name another address with --listen", config.listen))?;
     let address = listener.local_addr()?;
     let generation = knowledge.current();
     let bot = Bot::new(knowledge, Arc::new(store), Arc::new(config.shops.clone()));

@@ -24,17 +24,10 @@ fn role(name: &str) -> Result<Role, String> {
 
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut bytes = [0_u8; 32];
-    std::io::Read::read_exact(
-        &mut std::fs::File::open("/dev/urandom").context("no randomness")?,
-        &mut bytes,
-    )?;
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom").context("no randomness")?, &mut bytes)?;
     let token = format!("yd_{}", hex::encode(bytes));
     println!("token, shown only now: {token}\n");
-    println!(
-        "[[tokens]]\nname = {:?}\nrole = \"{}\"",
-        options.name,
-        options.role.name()
-    );
+    println!("[[tokens]]\nname = {:?}\nrole = \"{}\"", options.name, options.role.name());
     println!("sha256 = \"{}\"", hex::encode(Sha256::digest(&token)));
     Ok(ExitCode::SUCCESS)
 }

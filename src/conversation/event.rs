@@ -128,12 +128,7 @@ impl InboundEvent {
     /// SHA-256, in hex, of what a redelivery must repeat. Context and times may change between deliveries.
     #[must_use]
     pub fn identity(&self) -> String {
-        let parts = [
-            self.conversation_id.as_str(),
-            self.customer_id.as_str(),
-            &format!("{:?}", self.kind),
-            &self.text,
-        ];
+        let parts = [self.conversation_id.as_str(), self.customer_id.as_str(), &format!("{:?}", self.kind), &self.text];
         let mut hasher = Sha256::new();
         for part in parts {
             hasher.update(part.len().to_le_bytes());

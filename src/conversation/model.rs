@@ -65,10 +65,7 @@ impl Conversation {
     /// How often an entry went out.
     #[must_use]
     pub fn times_sent(&self, entry_id: &str) -> u32 {
-        self.entries
-            .iter()
-            .find(|sent| sent.entry_id == entry_id)
-            .map_or(0, |sent| sent.times)
+        self.entries.iter().find(|sent| sent.entry_id == entry_id).map_or(0, |sent| sent.times)
     }
 
     /// When a script of this kind last went out.

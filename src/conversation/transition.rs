@@ -57,11 +57,8 @@ impl Conversation {
     }
 
     fn hear_customer(&mut self, heard: Heard, now: Timestamp) {
-        self.same_text = if !heard.canonical.is_empty() && heard.canonical == self.last_text {
-            self.same_text + 1
-        } else {
-            1
-        };
+        self.same_text =
+            if !heard.canonical.is_empty() && heard.canonical == self.last_text { self.same_text + 1 } else { 1 };
         self.last_text = heard.canonical;
         self.language = heard.language.or(self.language);
         self.last_customer_at = Some(now);
@@ -95,10 +92,7 @@ impl Conversation {
         if let Some(entry_id) = &sent.entry_id {
             match self.entries.iter_mut().find(|known| known.entry_id == *entry_id) {
                 Some(known) => known.times += 1,
-                None => self.entries.push(SentEntry {
-                    entry_id: entry_id.clone(),
-                    times: 1,
-                }),
+                None => self.entries.push(SentEntry { entry_id: entry_id.clone(), times: 1 }),
             }
         }
         for kind in &sent.scripts {

@@ -246,20 +246,13 @@ impl fmt::Display for Summary {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     /// A query whose right entries and ranking are single letters: `outcome("a", "bca", ..)`.
     fn outcome(expected: &str, ranked: &str, confidence: f64, action: Action) -> Outcome {
         let ids = |letters: &str| letters.chars().map(String::from).collect();
-        Outcome {
-            expected: ids(expected),
-            ranked: ids(ranked),
-            confidence,
-            action,
-            micros: 0.0,
-        }
+        Outcome { expected: ids(expected), ranked: ids(ranked), confidence, action, micros: 0.0 }
     }
 
     /// Queries answered at these confidences, rightly or wrongly.
@@ -428,10 +421,7 @@ mod tests {
 
     #[test]
     fn times_are_nearest_ranks() {
-        let timed = |micros: f64| Outcome {
-            micros,
-            ..outcome("a", "a", 0.9, Action::Answer)
-        };
+        let timed = |micros: f64| Outcome { micros, ..outcome("a", "a", 0.9, Action::Answer) };
         let hundred: Vec<Outcome> = (1..=100).rev().map(|at| timed(f64::from(at))).collect();
         let summary = summarise(&hundred);
         assert_eq!((summary.us_p50, summary.us_p99), (50.0, 99.0));

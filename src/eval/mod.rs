@@ -36,11 +36,7 @@ pub fn run(
         let micros = started.elapsed().as_secs_f64() * 1e6;
         outcomes.push(Outcome {
             expected: query.right(),
-            ranked: found
-                .candidates
-                .iter()
-                .map(|candidate| entries[candidate.entry as usize].id.to_string())
-                .collect(),
+            ranked: found.candidates.iter().map(|candidate| entries[candidate.entry as usize].id.to_string()).collect(),
             confidence: found.best().map_or(0.0, |best| f64::from(best.confidence)),
             action: match thresholds.verdict(&found) {
                 crate::matching::Verdict::Answer => Action::Answer,

@@ -59,13 +59,7 @@ impl Faults {
     }
 
     fn push(&mut self, file: &str, line: usize, severity: Severity, what: String, mend: String) {
-        self.0.push(Fault {
-            file: file.to_owned(),
-            line,
-            severity,
-            what,
-            mend,
-        });
+        self.0.push(Fault { file: file.to_owned(), line, severity, what, mend });
     }
 
     /// Whether one of them stops the load.

@@ -41,11 +41,8 @@ pub(super) fn read(name: &str, text: &str, faults: &mut Faults) -> Vec<(usize, E
 }
 
 fn entry(row: Row, topic: &str) -> Entry {
-    let answer = if row.answer.trim().is_empty() {
-        BTreeMap::new()
-    } else {
-        BTreeMap::from([(Language::ZhHans, row.answer)])
-    };
+    let answer =
+        if row.answer.trim().is_empty() { BTreeMap::new() } else { BTreeMap::from([(Language::ZhHans, row.answer)]) };
     Entry {
         id: row.id.into(),
         topic: topic.to_owned(),

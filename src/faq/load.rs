@@ -65,11 +65,7 @@ pub fn load(dir: &Path, today: Date) -> Result<Loaded, LoadError> {
     if faults.has_errors() {
         return Err(LoadError::Faults(faults.sorted()));
     }
-    Ok(Loaded {
-        corpus: draft.corpus,
-        analyzer: Arc::new(analyzer),
-        warnings: faults.sorted(),
-    })
+    Ok(Loaded { corpus: draft.corpus, analyzer: Arc::new(analyzer), warnings: faults.sorted() })
 }
 
 /// Entries of one JSONL text, not checked beyond their shape: for measuring.
@@ -78,15 +74,8 @@ pub fn load(dir: &Path, today: Date) -> Result<Loaded, LoadError> {
 /// Every row that is not an entry.
 pub fn entries_from_jsonl(name: &str, text: &str) -> Result<Vec<Entry>, Vec<Fault>> {
     let mut faults = Faults::default();
-    let entries = jsonl::read(name, text, &mut faults)
-        .into_iter()
-        .map(|(_, entry)| entry)
-        .collect();
-    if faults.has_errors() {
-        Err(faults.sorted())
-    } else {
-        Ok(entries)
-    }
+    let entries = jsonl::read(name, text, &mut faults).into_iter().map(|(_, entry)| entry).collect();
+    if faults.has_errors() { Err(faults.sorted()) } else { Ok(entries) }
 }
 
 /// The built-in lexicon and speech acts, for measuring a corpus that has none of its own.
@@ -121,13 +110,8 @@ pub(super) struct Draft {
 
 impl Draft {
     fn read(files: &[SourceFile], faults: &mut Faults) -> Self {
-        let mut draft = Self {
-            corpus: Corpus {
-                lexicon: lexicon_source(files),
-                ..Corpus::default()
-            },
-            ..Self::default()
-        };
+        let mut draft =
+            Self { corpus: Corpus { lexicon: lexicon_source(files), ..Corpus::default() }, ..Self::default() };
         for file in files {
             match file.name.as_str() {
                 "scripts.toml" => draft.read_scripts(file, faults),
@@ -140,23 +124,14 @@ impl Draft {
         }
         if draft.corpus.acts.is_empty() {
             let text = include_str!("../../faq/speech_acts.toml").to_owned();
-            draft.read_acts(
-                &SourceFile {
-                    name: "speech_acts.toml".to_owned(),
-                    text,
-                },
-                faults,
-            );
+            draft.read_acts(&SourceFile { name: "speech_acts.toml".to_owned(), text }, faults);
         }
         draft
     }
 
     fn read_jsonl(&mut self, file: &SourceFile, faults: &mut Faults) {
         for (line, entry) in jsonl::read(&file.name, &file.text, faults) {
-            self.entries.push(Place {
-                file: file.name.clone(),
-                line,
-            });
+            self.entries.push(Place { file: file.name.clone(), line });
             self.phrasings.push(vec![line; entry.phrasings.len()]);
             self.corpus.entries.push(entry);
         }
@@ -166,14 +141,9 @@ impl Draft {
         let Some(mut toml) = TomlFile::parse(&file.name, &file.text, faults) else {
             return;
         };
-        let topic = toml.value::<String>("topic", faults).unwrap_or_else(|| {
-            file.name
-                .trim_end_matches(".toml")
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        });
+        let topic = toml
+            .value::<String>("topic", faults)
+            .unwrap_or_else(|| file.name.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned());
         for (line, raw) in toml.items::<RawEntry>("entry", faults) {
             self.push_entry(&toml, line, &topic, raw, faults);
         }
@@ -197,10 +167,7 @@ impl Draft {
         self.corpus.entries.push(Entry {
             id: raw.id.into_inner().into(),
             topic: raw.topic.unwrap_or_else(|| topic.to_owned()),
-            phrasings: std::iter::once(raw.question)
-                .chain(raw.phrasings)
-                .map(Spanned::into_inner)
-                .collect(),
+            phrasings: std::iter::once(raw.question).chain(raw.phrasings).map(Spanned::into_inner).collect(),
             answer,
             audience: raw.audience,
             related: raw.related.into_iter().map(|id| id.into_inner().into()).collect(),
@@ -208,10 +175,7 @@ impl Draft {
             scope: raw.scope,
             validity,
         });
-        self.entries.push(Place {
-            file: toml.name.to_owned(),
-            line,
-        });
+        self.entries.push(Place { file: toml.name.to_owned(), line });
         self.phrasings.push(lines);
     }
 
@@ -222,10 +186,7 @@ impl Draft {
         for (line, raw) in toml.items::<RawScript>("script", faults) {
             let script = script(&toml, raw, faults);
             self.corpus.scripts.push(script);
-            self.scripts.push(Place {
-                file: file.name.clone(),
-                line,
-            });
+            self.scripts.push(Place { file: file.name.clone(), line });
         }
         toml.finish("[[script]]", faults);
     }
@@ -251,9 +212,7 @@ impl Draft {
         let Some(mut toml) = TomlFile::parse(&file.name, &file.text, faults) else {
             return;
         };
-        self.corpus.variables = toml
-            .value::<BTreeMap<String, String>>("variables", faults)
-            .unwrap_or_default();
+        self.corpus.variables = toml.value::<BTreeMap<String, String>>("variables", faults).unwrap_or_default();
         toml.finish("[variables]", faults);
     }
 }
@@ -261,9 +220,7 @@ impl Draft {
 fn is_id(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= 64
-        && id
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
+        && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
 }
 
 fn lexicon_source(files: &[SourceFile]) -> LexiconSource {
@@ -295,12 +252,7 @@ fn read_lexicon(source: &LexiconSource, faults: &mut Faults) -> Lexicon {
 fn language(toml: &TomlFile<'_>, line: usize, tag: &str, faults: &mut Faults) -> Option<Language> {
     let language = Language::from_tag(tag);
     if language.is_none() {
-        faults.error(
-            toml.name,
-            line,
-            format!("unknown language `{tag}`"),
-            "use zh-Hans, zh-Hant or en",
-        );
+        faults.error(toml.name, line, format!("unknown language `{tag}`"), "use zh-Hans, zh-Hant or en");
     }
     language
 }
@@ -309,10 +261,9 @@ fn wording(toml: &TomlFile<'_>, raw: Spanned<RawAnswer>, faults: &mut Faults) ->
     let line = toml.line(raw.span().start);
     let texts = match raw.into_inner() {
         RawAnswer::Text(text) => BTreeMap::from([(Language::ZhHans, text)]),
-        RawAnswer::ByLanguage(texts) => texts
-            .into_iter()
-            .filter_map(|(tag, text)| Some((language(toml, line, &tag, faults)?, text)))
-            .collect(),
+        RawAnswer::ByLanguage(texts) => {
+            texts.into_iter().filter_map(|(tag, text)| Some((language(toml, line, &tag, faults)?, text))).collect()
+        }
     };
     Wording::new(texts)
 }
@@ -326,10 +277,9 @@ fn wordings(
     let line = toml.line(raw.span().start);
     match raw.into_inner() {
         RawWordings::List(list) => BTreeMap::from([(Language::ZhHans, list)]),
-        RawWordings::ByLanguage(lists) => lists
-            .into_iter()
-            .filter_map(|(tag, list)| Some((language(toml, line, &tag, faults)?, list)))
-            .collect(),
+        RawWordings::ByLanguage(lists) => {
+            lists.into_iter().filter_map(|(tag, list)| Some((language(toml, line, &tag, faults)?, list))).collect()
+        }
     }
 }
 
@@ -338,20 +288,10 @@ fn script(toml: &TomlFile<'_>, raw: RawScript, faults: &mut Faults) -> Script {
     let wordings_by_language = wordings(toml, raw.wordings, faults);
     let fallback = raw.fallback.map(Spanned::into_inner);
     if fallback.is_none() && wordings_by_language.values().all(Vec::is_empty) {
-        faults.error(
-            toml.name,
-            line,
-            "a script without any wording",
-            "write [script.wordings] with at least one text",
-        );
+        faults.error(toml.name, line, "a script without any wording", "write [script.wordings] with at least one text");
     }
     if raw.event.is_some() && raw.kind != ScriptKind::Closing {
-        faults.error(
-            toml.name,
-            line,
-            "`event` belongs to closing scripts",
-            "delete `event` or set kind = \"closing\"",
-        );
+        faults.error(toml.name, line, "`event` belongs to closing scripts", "delete `event` or set kind = \"closing\"");
     }
     Script {
         id: raw.id.into_inner().into(),
@@ -386,10 +326,7 @@ fn validity(
     until: Option<Spanned<Datetime>>,
     faults: &mut Faults,
 ) -> Validity {
-    let validity = Validity {
-        from: date(toml, from, faults),
-        until: date(toml, until.clone(), faults),
-    };
+    let validity = Validity { from: date(toml, from, faults), until: date(toml, until.clone(), faults) };
     if let (Some(first), Some(last), Some(place)) = (validity.from, validity.until, until)
         && last < first
     {
@@ -406,25 +343,11 @@ fn validity(
 fn date(toml: &TomlFile<'_>, raw: Option<Spanned<Datetime>>, faults: &mut Faults) -> Option<Date> {
     let raw = raw?;
     let line = toml.line(raw.span().start);
-    let date = raw
-        .get_ref()
-        .date
-        .filter(|_| raw.get_ref().time.is_none())
-        .and_then(|date| {
-            Date::new(
-                i16::try_from(date.year).ok()?,
-                i8::try_from(date.month).ok()?,
-                i8::try_from(date.day).ok()?,
-            )
-            .ok()
-        });
+    let date = raw.get_ref().date.filter(|_| raw.get_ref().time.is_none()).and_then(|date| {
+        Date::new(i16::try_from(date.year).ok()?, i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?).ok()
+    });
     if date.is_none() {
-        faults.error(
-            toml.name,
-            line,
-            format!("`{}` is no date", raw.get_ref()),
-            "write a day such as 2026-11-01",
-        );
+        faults.error(toml.name, line, format!("`{}` is no date", raw.get_ref()), "write a day such as 2026-11-01");
     }
     date
 }

@@ -133,11 +133,7 @@ impl<'a> TomlFile<'a> {
                 "mend the syntax; strings stand in \"double quotes\"",
             );
         }
-        errors.is_empty().then(|| Self {
-            name,
-            text,
-            table: table.into_inner(),
-        })
+        errors.is_empty().then(|| Self { name, text, table: table.into_inner() })
     }
 
     /// Line of a place in the file, counted from 1.
@@ -160,10 +156,7 @@ impl<'a> TomlFile<'a> {
             );
             return Vec::new();
         };
-        items
-            .into_iter()
-            .filter_map(|item| self.item(key, item, faults))
-            .collect()
+        items.into_iter().filter_map(|item| self.item(key, item, faults)).collect()
     }
 
     fn item<T: DeserializeOwned>(
@@ -227,10 +220,5 @@ fn first_line(message: &str) -> String {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }

@@ -16,10 +16,7 @@ pub(super) fn read_folder(dir: &Path, faults: &mut Faults) -> Vec<SourceFile> {
     let mut names = Vec::new();
     collect(dir, "", &mut names, faults);
     names.sort();
-    names
-        .into_iter()
-        .filter_map(|name| read_file(dir, name, faults))
-        .collect()
+    names.into_iter().filter_map(|name| read_file(dir, name, faults)).collect()
 }
 
 fn collect(dir: &Path, prefix: &str, names: &mut Vec<String>, faults: &mut Faults) {
@@ -43,11 +40,7 @@ fn collect(dir: &Path, prefix: &str, names: &mut Vec<String>, faults: &mut Fault
         if file_name.starts_with('.') || file_name.ends_with('~') {
             continue;
         }
-        let name = if prefix.is_empty() {
-            file_name.clone()
-        } else {
-            format!("{prefix}/{file_name}")
-        };
+        let name = if prefix.is_empty() { file_name.clone() } else { format!("{prefix}/{file_name}") };
         if item.path().is_dir() {
             collect(&item.path(), &name, names, faults);
         } else if is_content(&file_name) {
@@ -65,29 +58,16 @@ fn read_file(dir: &Path, name: String, faults: &mut Faults) -> Option<SourceFile
     let bytes = match std::fs::read(dir.join(&name)) {
         Ok(bytes) => bytes,
         Err(error) => {
-            faults.error(
-                &name,
-                0,
-                format!("cannot be read: {error}"),
-                "check the file's permissions",
-            );
+            faults.error(&name, 0, format!("cannot be read: {error}"), "check the file's permissions");
             return None;
         }
     };
     match String::from_utf8(bytes) {
-        Ok(text) => Some(SourceFile {
-            name,
-            text: text.strip_prefix('\u{FEFF}').map(str::to_owned).unwrap_or(text),
-        }),
+        Ok(text) => Some(SourceFile { name, text: text.strip_prefix('\u{FEFF}').map(str::to_owned).unwrap_or(text) }),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
-            faults.error(
-                &name,
-                line,
-                "not UTF-8",
-                "save the file as UTF-8 (Excel and WPS save GB18030 by default)",
-            );
+            faults.error(&name, line, "not UTF-8", "save the file as UTF-8 (Excel and WPS save GB18030 by default)");
             None
         }
     }

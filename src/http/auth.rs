@@ -45,10 +45,9 @@ impl Caller {
     /// 403 when the token's role does not grant it.
     pub fn require(&self, permission: Permission) -> Result<(), ApiError> {
         match &self.token {
-            Some(token) if !permission.granted_to(token.role) => Err(ApiError::forbidden(format!(
-                "the role `{}` does not allow this request",
-                token.role.name()
-            ))),
+            Some(token) if !permission.granted_to(token.role) => {
+                Err(ApiError::forbidden(format!("the role `{}` does not allow this request", token.role.name())))
+            }
             _ => Ok(()),
         }
     }
@@ -95,11 +94,7 @@ where
                 found = Some(token);
             }
         }
-        found
-            .map(|token| Self {
-                token: Some(token.clone()),
-            })
-            .ok_or_else(ApiError::unauthorized)
+        found.map(|token| Self { token: Some(token.clone()) }).ok_or_else(ApiError::unauthorized)
     }
 }
 

@@ -41,11 +41,7 @@ impl EntryView {
             topic: entry.topic.clone(),
             question: entry.question().to_owned(),
             phrasings: entry.phrasings.iter().skip(1).cloned().collect(),
-            answer: entry
-                .answer
-                .iter()
-                .map(|(language, text)| (language.tag(), text.to_owned()))
-                .collect(),
+            answer: entry.answer.iter().map(|(language, text)| (language.tag(), text.to_owned())).collect(),
             audience: entry.audience,
             related: entry.related.iter().map(ToString::to_string).collect(),
             bot_may_send: !entry.agents_only,
@@ -69,8 +65,6 @@ pub(super) async fn get(
 ) -> Result<Json<EntryView>, ApiError> {
     caller.require(Permission::Read)?;
     let generation = app.bot.knowledge().current();
-    let entry = generation
-        .entry(&id)
-        .ok_or_else(|| ApiError::not_found(format!("no entry `{id}`")))?;
+    let entry = generation.entry(&id).ok_or_else(|| ApiError::not_found(format!("no entry `{id}`")))?;
     Ok(Json(EntryView::new(entry, &generation.fingerprint)))
 }

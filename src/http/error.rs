@@ -40,136 +40,68 @@ pub(super) struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        let problem = Problem {
-            kind,
-            title,
-            status: status.as_u16(),
-            detail: detail.into(),
-            faults: Vec::new(),
-        };
-        Self {
-            problem,
-            retry_after: None,
-        }
+        let problem = Problem { kind, title, status: status.as_u16(), detail: detail.into(), faults: Vec::new() };
+        Self { problem, retry_after: None }
     }
 
     pub fn not_json(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "urn:yingda:not-json",
-            "The body is not the JSON asked for",
-            detail,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "urn:yingda:not-json", "The body is not the JSON asked for", detail)
     }
 
     pub fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "urn:yingda:invalid",
-            "A value is not valid",
-            detail,
-        )
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "urn:yingda:invalid", "A value is not valid", detail)
     }
 
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("a body may have {limit} bytes; send less, or raise limits.body_bytes");
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "urn:yingda:too-large",
-            "The body is too large",
-            detail,
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "urn:yingda:too-large", "The body is too large", detail)
     }
 
     pub fn unauthorized() -> Self {
         let detail = "send `Authorization: Bearer <token>` with a configured token";
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "urn:yingda:unauthorized",
-            "A token is needed",
-            detail,
-        )
+        Self::new(StatusCode::UNAUTHORIZED, "urn:yingda:unauthorized", "A token is needed", detail)
     }
 
     pub fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "urn:yingda:forbidden",
-            "This token may not do that",
-            detail,
-        )
+        Self::new(StatusCode::FORBIDDEN, "urn:yingda:forbidden", "This token may not do that", detail)
     }
 
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "urn:yingda:not-found",
-            "There is no such thing",
-            detail,
-        )
+        Self::new(StatusCode::NOT_FOUND, "urn:yingda:not-found", "There is no such thing", detail)
     }
 
     pub fn method_not_allowed() -> Self {
         let detail = "this path does not take this method; /docs lists them";
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "urn:yingda:method-not-allowed",
-            "Wrong method",
-            detail,
-        )
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "urn:yingda:method-not-allowed", "Wrong method", detail)
     }
 
     pub fn too_many(seconds: u16) -> Self {
         let detail = "too many requests from this client; wait, or raise limits.requests_per_second";
-        let error = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "urn:yingda:too-many-requests",
-            "Too many requests",
-            detail,
-        );
-        Self {
-            retry_after: Some(seconds),
-            ..error
-        }
+        let error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "urn:yingda:too-many-requests", "Too many requests", detail);
+        Self { retry_after: Some(seconds), ..error }
     }
 
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        let error = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "urn:yingda:unavailable",
-            "Not possible right now",
-            detail,
-        );
-        Self {
-            retry_after: Some(1),
-            ..error
-        }
+        let error =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "urn:yingda:unavailable", "Not possible right now", detail);
+        Self { retry_after: Some(1), ..error }
     }
 
     pub fn internal(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "urn:yingda:internal",
-            "A fault in the program",
-            detail,
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "urn:yingda:internal", "A fault in the program", detail)
     }
 }
 
 impl From<BotError> for ApiError {
     fn from(error: BotError) -> Self {
         match error {
-            BotError::UnknownShop(shop) => Self::not_found(format!(
-                "unknown shop `{shop}`: configure [shops.{shop}], or name a configured shop"
-            )),
+            BotError::UnknownShop(shop) => {
+                Self::not_found(format!("unknown shop `{shop}`: configure [shops.{shop}], or name a configured shop"))
+            }
             BotError::Conflict(_) => {
                 let detail = format!("{error}: a redelivery must repeat conversation, customer, type and text");
-                Self::new(
-                    StatusCode::CONFLICT,
-                    "urn:yingda:conflict",
-                    "This message id is taken",
-                    detail,
-                )
+                Self::new(StatusCode::CONFLICT, "urn:yingda:conflict", "This message id is taken", detail)
             }
             BotError::Store(error) => error.into(),
             BotError::Index(error) => Self::internal(error.to_string()),
@@ -195,13 +127,7 @@ impl From<KnowledgeError> for ApiError {
                     "The reload was refused",
                     detail,
                 );
-                Self {
-                    problem: Problem {
-                        faults,
-                        ..error.problem
-                    },
-                    ..error
-                }
+                Self { problem: Problem { faults, ..error.problem }, ..error }
             }
             KnowledgeError::Load(error @ LoadError::Analysis(_)) => Self::unavailable(error.to_string()),
             KnowledgeError::Index(error) => Self::unavailable(error.to_string()),
@@ -217,10 +143,7 @@ impl IntoResponse for ApiError {
         }
         let mut response = (status, Json(self.problem)).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

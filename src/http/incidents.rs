@@ -47,9 +47,7 @@ pub(super) struct Incidents {
 #[utoipa::path(get, path = "/v1/incidents", tag = "incidents", responses((status = 200, body = Incidents)))]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Incidents>, ApiError> {
     caller.require(Permission::Read)?;
-    Ok(Json(Incidents {
-        incidents: app.bot.store().incidents().await?,
-    }))
+    Ok(Json(Incidents { incidents: app.bot.store().incidents().await? }))
 }
 
 /// Open an incident, or change it
@@ -70,9 +68,7 @@ pub(super) async fn put(
         caller.require_shop(shop)?;
     }
     if body.scope.shop.is_empty() && caller.is_bound() {
-        return Err(ApiError::forbidden(
-            "this token is bound to some shops: name them in scope.shop",
-        ));
+        return Err(ApiError::forbidden("this token is bound to some shops: name them in scope.shop"));
     }
     let id = Id::try_from(id).map_err(|error| ApiError::invalid(format!("the id {error}")))?;
     let incident = Incident {
@@ -101,11 +97,7 @@ pub(super) async fn close(
     caller.require(Permission::Edit)?;
     if caller.is_bound() {
         let open = app.bot.store().incidents().await?;
-        for shop in open
-            .iter()
-            .filter(|incident| incident.id == id)
-            .flat_map(|incident| &incident.scope.shop)
-        {
+        for shop in open.iter().filter(|incident| incident.id == id).flat_map(|incident| &incident.scope.shop) {
             caller.require_shop(shop)?;
         }
     }

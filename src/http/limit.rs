@@ -36,9 +36,7 @@ impl RateLimit {
     pub fn new(limits: Limits) -> Self {
         let rate = NonZeroU32::new(limits.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN);
-        Self(DefaultKeyedRateLimiter::keyed(
-            Quota::per_second(rate).allow_burst(burst),
-        ))
+        Self(DefaultKeyedRateLimiter::keyed(Quota::per_second(rate).allow_burst(burst)))
     }
 }
 
@@ -56,10 +54,7 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
 
 /// A token counts only when it is a known one: made-up tokens must not open a bucket each.
 fn client(app: &App, request: &Request) -> Client {
-    let shown = request
-        .headers()
-        .get(AUTHORIZATION)
-        .filter(|_| !app.config.tokens.is_empty());
+    let shown = request.headers().get(AUTHORIZATION).filter(|_| !app.config.tokens.is_empty());
     let hash = shown
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))

@@ -95,14 +95,7 @@ pub(super) async fn post(
 
 fn count(decision: &StoredDecision, duplicate: bool, started: Instant) {
     metrics::histogram!("yingda_message_seconds").record(started.elapsed().as_secs_f64());
-    let name = |key: &str| {
-        decision
-            .0
-            .get(key)
-            .and_then(|value| value.as_str())
-            .unwrap_or("unknown")
-            .to_owned()
-    };
+    let name = |key: &str| decision.0.get(key).and_then(|value| value.as_str()).unwrap_or("unknown").to_owned();
     if duplicate {
         metrics::counter!("yingda_duplicates_total").increment(1);
     } else {
@@ -122,9 +115,7 @@ fn event(body: MessageBody, text_chars: usize, now: Timestamp) -> Result<Inbound
         ));
     }
     if body.text.chars().count() > text_chars {
-        return Err(ApiError::invalid(format!(
-            "`text` has more than {text_chars} characters (limits.text_chars)"
-        )));
+        return Err(ApiError::invalid(format!("`text` has more than {text_chars} characters (limits.text_chars)")));
     }
     if let Some(sent_at) = body.sent_at {
         believable(sent_at, now)?;
@@ -145,14 +136,10 @@ fn event(body: MessageBody, text_chars: usize, now: Timestamp) -> Result<Inbound
 
 fn believable(sent_at: Timestamp, now: Timestamp) -> Result<(), ApiError> {
     if sent_at.as_second() < EARLIEST {
-        return Err(ApiError::invalid(
-            "`sent_at` is before 2000: check the unit, it is RFC 3339 and not a number",
-        ));
+        return Err(ApiError::invalid("`sent_at` is before 2000: check the unit, it is RFC 3339 and not a number"));
     }
     if sent_at.duration_since(now) > CLOCK_AHEAD {
-        return Err(ApiError::invalid(
-            "`sent_at` is more than a day ahead: check the channel's clock",
-        ));
+        return Err(ApiError::invalid("`sent_at` is more than a day ahead: check the channel's clock"));
     }
     Ok(())
 }

@@ -56,12 +56,7 @@ impl App {
     #[must_use]
     pub fn new(bot: Bot, config: Arc<Config>, metrics: PrometheusHandle) -> Self {
         let limit = Arc::new(RateLimit::new(config.limits));
-        Self {
-            bot,
-            config,
-            metrics,
-            limit,
-        }
+        Self { bot, config, metrics, limit }
     }
 }
 
@@ -109,8 +104,7 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), limit::check))
         .layer(middleware::from_fn(ops::count))
         .layer(DefaultBodyLimit::max(limits.body_bytes));
-    Router::from(api)
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+    api.merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .fallback(|| async { ApiError::not_found("no such path; /docs lists them") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(layers)
@@ -119,11 +113,7 @@ pub fn router(app: App) -> Router {
 
 /// Logs name the path only: queries hold what customers wrote.
 fn span(request: &Request) -> tracing::Span {
-    let id = request
-        .headers()
-        .get("x-request-id")
-        .and_then(|id| id.to_str().ok())
-        .unwrap_or_default();
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
 }
 

@@ -52,11 +52,7 @@ pub(super) async fn metrics(State(app): State<App>, caller: Caller) -> Result<Re
     metrics::gauge!("yingda_entries").set(generation.corpus.entries.len() as f64);
     metrics::gauge!("yingda_phrasings").set(generation.corpus.phrasings() as f64);
     app.metrics.run_upkeep();
-    Ok((
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        app.metrics.render(),
-    )
-        .into_response())
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response())
 }
 
 /// Counts and times requests by route and status.

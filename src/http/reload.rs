@@ -53,9 +53,7 @@ impl From<Reloaded> for ReloadView {
 pub(super) async fn post(State(app): State<App>, caller: Caller) -> Result<Json<ReloadView>, ApiError> {
     caller.require(Permission::Edit)?;
     if caller.is_bound() {
-        return Err(ApiError::forbidden(
-            "a reload changes every shop; this token is bound to some",
-        ));
+        return Err(ApiError::forbidden("a reload changes every shop; this token is bound to some"));
     }
     let knowledge = app.bot.knowledge().clone();
     let today = now().to_zoned(jiff::tz::TimeZone::UTC).date();

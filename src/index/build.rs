@@ -58,15 +58,9 @@ fn build<'a>(
     texts: impl Iterator<Item = &'a str>,
     analyzer: &Arc<Analyzer>,
 ) -> Result<PhrasingIndex, IndexError> {
-    let unusable = |source| IndexError::Folder {
-        folder: folder.to_owned(),
-        source,
-    };
+    let unusable = |source| IndexError::Folder { folder: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(unusable)?;
-    let workshop = tempfile::Builder::new()
-        .prefix(".building-")
-        .tempdir_in(folder)
-        .map_err(unusable)?;
+    let workshop = tempfile::Builder::new().prefix(".building-").tempdir_in(folder).map_err(unusable)?;
     let directory = MmapDirectory::open(workshop.path()).map_err(tantivy::TantivyError::from)?;
     drop(write(directory, texts, analyzer)?);
     if home.exists() {
@@ -80,13 +74,7 @@ fn build<'a>(
 fn tokenizers(analyzer: &Arc<Analyzer>) -> TokenizerManager {
     let manager = TokenizerManager::default();
     for field in Field::ALL {
-        manager.register(
-            field.name(),
-            CanonicalTokenizer {
-                field,
-                analyzer: Arc::clone(analyzer),
-            },
-        );
+        manager.register(field.name(), CanonicalTokenizer { field, analyzer: Arc::clone(analyzer) });
     }
     manager
 }

@@ -51,9 +51,7 @@ pub struct PhrasingIndex {
 
 impl std::fmt::Debug for PhrasingIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PhrasingIndex")
-            .field("phrasings", &self.searcher.num_docs())
-            .finish_non_exhaustive()
+        f.debug_struct("PhrasingIndex").field("phrasings", &self.searcher.num_docs()).finish_non_exhaustive()
     }
 }
 
@@ -76,11 +74,7 @@ impl PhrasingIndex {
     pub(super) fn new(index: &Index) -> Result<Self, IndexError> {
         let fields = fields(&index.schema())?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self {
-            searcher: reader.searcher(),
-            fields,
-            scratch: Mutex::default(),
-        })
+        Ok(Self { searcher: reader.searcher(), fields, scratch: Mutex::default() })
     }
 
     /// Number of phrasings.
@@ -108,9 +102,7 @@ impl PhrasingIndex {
             known.extend(self.look_up(segment, term)?);
         }
         known.sort_unstable_by(|a, b| {
-            b.gain
-                .total_cmp(&a.gain)
-                .then(a.info.postings_range.start.cmp(&b.info.postings_range.start))
+            b.gain.total_cmp(&a.gain).then(a.info.postings_range.start.cmp(&b.info.postings_range.start))
         });
         let mut scratch = self.take_scratch();
         let mut left = budget.postings;
@@ -130,14 +122,9 @@ impl PhrasingIndex {
     fn look_up(&self, segment: &tantivy::SegmentReader, term: &ProbeTerm) -> Result<Option<Known>, IndexError> {
         let field = self.fields[term.field as usize];
         let inverted = segment.inverted_index(field)?;
-        let info = inverted
-            .get_term_info(&Term::from_field_text(field, &term.text))
-            .map_err(tantivy::TantivyError::from)?;
-        Ok(info.map(|info| Known {
-            field,
-            gain: term.weight * rarity(info.doc_freq, segment.max_doc()),
-            info,
-        }))
+        let info =
+            inverted.get_term_info(&Term::from_field_text(field, &term.text)).map_err(tantivy::TantivyError::from)?;
+        Ok(info.map(|info| Known { field, gain: term.weight * rarity(info.doc_freq, segment.max_doc()), info }))
     }
 
     fn take_scratch(&self) -> Scratch {
@@ -149,10 +136,7 @@ impl PhrasingIndex {
     }
 
     fn give_back(&self, scratch: Scratch) {
-        self.scratch
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(scratch);
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
     }
 }
 
@@ -189,11 +173,7 @@ impl Scratch {
 
     /// The best `limit` hits, best first; leaves the working memory clean.
     fn best(&mut self, limit: usize) -> Vec<Hit> {
-        let top = self
-            .touched
-            .iter()
-            .map(|phrasing| self.scores[*phrasing as usize])
-            .fold(0.0, f32::max);
+        let top = self.touched.iter().map(|phrasing| self.scores[*phrasing as usize]).fold(0.0, f32::max);
         // Far weaker hits never reach the first places; leaving them out early saves the sort.
         let floor = if self.touched.len() > 4 * limit { top * 0.2 } else { 0.0 };
         let mut hits: Vec<Hit> = Vec::with_capacity(limit * 2);

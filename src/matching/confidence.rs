@@ -19,11 +19,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self {
-            answer: 0.75,
-            margin: 0.0,
-            menu: 0.35,
-        }
+        Self { answer: 0.75, margin: 0.0, menu: 0.35 }
     }
 }
 
@@ -73,11 +69,7 @@ impl Thresholds {
         if best.confidence < self.menu {
             return Verdict::Abstain;
         }
-        let near = found
-            .candidates
-            .iter()
-            .filter(|candidate| candidate.confidence >= self.menu / 4.0)
-            .count();
+        let near = found.candidates.iter().filter(|candidate| candidate.confidence >= self.menu / 4.0).count();
         Verdict::Menu(near.min(Self::MENU_SIZE))
     }
 }

@@ -77,11 +77,7 @@ impl Features {
 }
 
 fn ratio(part: f32, whole: f32) -> f32 {
-    if whole > 0.0 {
-        (part / whole).clamp(0.0, 1.0)
-    } else {
-        0.0
-    }
+    if whole > 0.0 { (part / whole).clamp(0.0, 1.0) } else { 0.0 }
 }
 
 /// `pairs` is sorted and holds each pair once.

@@ -13,10 +13,7 @@ use crate::analysis::{Analysis, Analyzer, letters};
 use crate::index::{Budget, IndexError, PhrasingIndex};
 
 /// Bounds of one retrieval; measured in `benches/matching.rs`.
-const BUDGET: Budget = Budget {
-    postings: 24_000,
-    hits: 96,
-};
+const BUDGET: Budget = Budget { postings: 24_000, hits: 96 };
 
 /// An entry that may be asked for, with its best phrasing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +67,6 @@ pub struct Matcher {
 
 impl Matcher {
     /// A matcher over phrasings and their index, both in the same order.
-    #[must_use]
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -81,13 +77,7 @@ impl Matcher {
             exact.entry(key.into()).or_default().push(number);
         }
         let ranker = Ranker::learn(&table, &index, &analyzer)?;
-        Ok(Self {
-            analyzer,
-            table,
-            index,
-            ranker,
-            exact,
-        })
+        Ok(Self { analyzer, table, index, ranker, exact })
     }
 
     /// The chain that built this matcher.
@@ -147,34 +137,23 @@ impl Matcher {
             candidate.features.trust = self.ranker.trust(candidate.entry);
             candidate.score = candidate.features.score();
         }
-        Ok(Match {
-            candidates: ranked(best, limit, rank),
-        })
+        Ok(Match { candidates: ranked(best, limit, rank) })
     }
 }
 
 fn ranked(best: FxHashMap<u32, Candidate>, limit: usize, rank: impl Fn(u32) -> Option<u8>) -> Vec<Candidate> {
-    let mut ranked: Vec<(u8, Candidate)> = best
-        .into_values()
-        .filter_map(|candidate| Some((rank(candidate.entry)?, candidate)))
-        .collect();
+    let mut ranked: Vec<(u8, Candidate)> =
+        best.into_values().filter_map(|candidate| Some((rank(candidate.entry)?, candidate))).collect();
     ranked.sort_unstable_by(|(a_rank, a), (b_rank, b)| {
-        b.exact
-            .cmp(&a.exact)
-            .then(b.score.total_cmp(&a.score))
-            .then(b_rank.cmp(a_rank))
-            .then(a.entry.cmp(&b.entry))
+        b.exact.cmp(&a.exact).then(b.score.total_cmp(&a.score)).then(b_rank.cmp(a_rank)).then(a.entry.cmp(&b.entry))
     });
     let scores: Vec<f32> = ranked.iter().take(2).map(|(_, candidate)| candidate.score).collect();
     ranked.truncate(limit);
     for (place, (_, candidate)) in ranked.iter_mut().enumerate() {
         let rival = if place == 0 { scores.get(1) } else { scores.first() };
         let margin = candidate.score - rival.copied().unwrap_or(0.0);
-        candidate.confidence = if candidate.exact {
-            1.0
-        } else {
-            confidence(&candidate.features, candidate.score, margin)
-        };
+        candidate.confidence =
+            if candidate.exact { 1.0 } else { confidence(&candidate.features, candidate.score, margin) };
     }
     ranked.into_iter().map(|(_, candidate)| candidate).collect()
 }

@@ -83,10 +83,7 @@ impl Query {
     /// Known units with their weighted rarities, scaled so that all units, unknown ones too, have length 1.
     pub fn units(&self) -> Vec<(Unit, f32)> {
         let norm = self.norm();
-        let grams = self
-            .gram_places
-            .iter()
-            .map(|(key, place)| (*key, self.grams[*place] / norm));
+        let grams = self.gram_places.iter().map(|(key, place)| (*key, self.grams[*place] / norm));
         let words = self
             .word_places
             .iter()
@@ -119,30 +116,17 @@ impl Query {
 
     /// Shared squared rarity of words; `words` holds each id once.
     pub fn shared_words(&self, words: &[u32]) -> f32 {
-        words
-            .iter()
-            .filter_map(|id| self.word_places.get(id))
-            .map(|place| self.words[*place].powi(2))
-            .sum()
+        words.iter().filter_map(|id| self.word_places.get(id)).map(|place| self.words[*place].powi(2)).sum()
     }
 }
 
 /// Terms to look up, synonyms included.
 pub(super) fn probe(analysis: &Analysis, query: &Query, analyzer: &Analyzer) -> Vec<ProbeTerm> {
     let mut terms: Vec<ProbeTerm> = Vec::with_capacity(analysis.text.len() * 2);
-    let mut push = |field, text: &str, weight| {
-        terms.push(ProbeTerm {
-            field,
-            text: text.to_owned(),
-            weight,
-        })
-    };
+    let mut push = |field, text: &str, weight| terms.push(ProbeTerm { field, text: text.to_owned(), weight });
     for word in analysis.word_texts() {
         match analyzer.class(word) {
-            Some(class) => analyzer
-                .synonyms(class)
-                .iter()
-                .for_each(|synonym| push(Field::Words, synonym, 1.0)),
+            Some(class) => analyzer.synonyms(class).iter().for_each(|synonym| push(Field::Words, synonym, 1.0)),
             None => push(Field::Words, word, 1.0),
         }
     }

@@ -23,10 +23,7 @@ const RIVALS: usize = 100;
 const OWN: usize = 200;
 
 /// Budget of the retrieval that finds rivals.
-const BUDGET: Budget = Budget {
-    postings: 24_000,
-    hits: 64,
-};
+const BUDGET: Budget = Budget { postings: 24_000, hits: 64 };
 
 /// Phrasings at which half of an entry's score is what was learned.
 const HALF_TRUST: f32 = 2.0;
@@ -57,16 +54,10 @@ impl Ranker {
                 .chunks(share)
                 .map(|chunk| scope.spawn(|| chunk.iter().map(|own| pupil.model(own)).collect::<Result<Vec<_>, _>>()))
                 .collect();
-            workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|_| Ok(Vec::new())))
-                .collect()
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Ok(Vec::new()))).collect()
         });
         let trust = members.iter().map(|own| trust(own.len())).collect();
-        Ok(Self {
-            models: learned?.into_iter().flatten().collect(),
-            trust,
-        })
+        Ok(Self { models: learned?.into_iter().flatten().collect(), trust })
     }
 
     /// What was learned of an entry says to a query with these units: about 1 for its own phrasings, about 0 for others.
@@ -74,11 +65,7 @@ impl Ranker {
         let Some(model) = self.models.get(entry as usize) else {
             return 0.0;
         };
-        let weight = |unit: Unit| {
-            model
-                .binary_search_by_key(&unit, |(known, _)| *known)
-                .map_or(0.0, |at| model[at].1)
-        };
+        let weight = |unit: Unit| model.binary_search_by_key(&unit, |(known, _)| *known).map_or(0.0, |at| model[at].1);
         units.iter().map(|(unit, value)| weight(*unit) * value).sum()
     }
 
@@ -106,14 +93,9 @@ impl Pupil<'_> {
         }
         let own = &own[..own.len().min(OWN)];
         let rivals = self.rivals(own)?;
-        let vectors: Vec<Vec<(Unit, f32)>> = own
-            .iter()
-            .chain(&rivals)
-            .map(|phrasing| self.table.units(*phrasing as usize))
-            .collect();
-        let targets: Vec<f64> = (0..vectors.len())
-            .map(|place| if place < own.len() { 1.0 } else { 0.0 })
-            .collect();
+        let vectors: Vec<Vec<(Unit, f32)>> =
+            own.iter().chain(&rivals).map(|phrasing| self.table.units(*phrasing as usize)).collect();
+        let targets: Vec<f64> = (0..vectors.len()).map(|place| if place < own.len() { 1.0 } else { 0.0 }).collect();
         let coefficients = solve(kernel(&vectors), targets);
         let mut weights: FxHashMap<Unit, f32> = FxHashMap::default();
         for (vector, coefficient) in vectors.iter().zip(coefficients) {
@@ -133,18 +115,10 @@ impl Pupil<'_> {
         for phrasing in own {
             let text = self.table.text(*phrasing as usize);
             let words = self.analyzer.words(text);
-            let analysis = Analysis {
-                text: text.to_owned(),
-                full: text.to_owned(),
-                language: None,
-                words,
-            };
+            let analysis = Analysis { text: text.to_owned(), full: text.to_owned(), language: None, words };
             let query = Query::new(&analysis, self.table);
             let hits = self.index.retrieve(&probe(&analysis, &query, self.analyzer), BUDGET)?;
-            for hit in hits
-                .iter()
-                .filter(|hit| Some(self.table.entry(hit.phrasing as usize)) != entry)
-            {
+            for hit in hits.iter().filter(|hit| Some(self.table.entry(hit.phrasing as usize)) != entry) {
                 let likeness = nearest.entry(hit.phrasing).or_default();
                 *likeness = likeness.max(query.likeness(self.table, hit.phrasing as usize));
             }
@@ -153,21 +127,14 @@ impl Pupil<'_> {
         rivals.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         rivals.truncate(RIVALS);
         let seen: FxHashSet<u32> = own.iter().copied().collect();
-        Ok(rivals
-            .into_iter()
-            .map(|(phrasing, _)| phrasing)
-            .filter(|phrasing| !seen.contains(phrasing))
-            .collect())
+        Ok(rivals.into_iter().map(|(phrasing, _)| phrasing).filter(|phrasing| !seen.contains(phrasing)).collect())
     }
 }
 
 /// Lower triangle of the matrix of cosines, row by row, the ridge on its diagonal.
 fn kernel(vectors: &[Vec<(Unit, f32)>]) -> Vec<Vec<f64>> {
     let row = |(place, vector): (usize, &Vec<(Unit, f32)>)| {
-        let mut row: Vec<f64> = vectors[..=place]
-            .iter()
-            .map(|other| f64::from(dot(vector, other)))
-            .collect();
+        let mut row: Vec<f64> = vectors[..=place].iter().map(|other| f64::from(dot(vector, other))).collect();
         row[place] += RIDGE;
         row
     };
@@ -204,9 +171,7 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut values: Vec<f64>) -> Vec<f64> {
         values[row] = (values[row] - known) / current[row];
     }
     for row in (0..matrix.len()).rev() {
-        let known: f64 = (row + 1..matrix.len())
-            .map(|below| matrix[below][row] * values[below])
-            .sum();
+        let known: f64 = (row + 1..matrix.len()).map(|below| matrix[below][row] * values[below]).sum();
         values[row] = (values[row] - known) / matrix[row][row];
     }
     values
@@ -221,13 +186,7 @@ mod tests {
         let matrix = vec![vec![4.0], vec![2.0, 5.0], vec![0.0, 1.0, 3.0]];
         let solution = solve(matrix, vec![8.0, 15.0, 11.0]);
         let expected = [0.886_363_636_4, 2.227_272_727_3, 2.924_242_424_2];
-        assert!(
-            solution
-                .iter()
-                .zip(expected)
-                .all(|(got, want)| (got - want).abs() < 1e-9),
-            "{solution:?}"
-        );
+        assert!(solution.iter().zip(expected).all(|(got, want)| (got - want).abs() < 1e-9), "{solution:?}");
     }
 
     #[test]

@@ -78,9 +78,7 @@ impl Phrasings {
         let id = u32::try_from(self.word_counts.len()).unwrap_or(u32::MAX);
         self.word_counts.push(0);
         match analyzer.class(word) {
-            Some(class) => self
-                .word_ids
-                .extend(analyzer.synonyms(class).iter().map(|synonym| (synonym.clone(), id))),
+            Some(class) => self.word_ids.extend(analyzer.synonyms(class).iter().map(|synonym| (synonym.clone(), id))),
             None => {
                 self.word_ids.insert(word.to_owned(), id);
             }
@@ -98,11 +96,7 @@ impl Phrasings {
                         grams += self.gram_rarity(key).powi(2);
                     }
                 });
-                let words: f32 = self
-                    .words(phrasing)
-                    .iter()
-                    .map(|word| self.word_rarity(Some(*word)).powi(2))
-                    .sum();
+                let words: f32 = self.words(phrasing).iter().map(|word| self.word_rarity(Some(*word)).powi(2)).sum();
                 [grams.sqrt(), words.sqrt()]
             })
             .collect();
@@ -123,9 +117,7 @@ impl Phrasings {
     /// Canonical text of a phrasing.
     #[must_use]
     pub fn text(&self, phrasing: usize) -> &str {
-        slice(&self.text_ends, phrasing)
-            .and_then(|range| self.texts.get(range))
-            .unwrap_or_default()
+        slice(&self.text_ends, phrasing).and_then(|range| self.texts.get(range)).unwrap_or_default()
     }
 
     /// Canonical texts in order.
@@ -150,12 +142,7 @@ impl Phrasings {
         let mut units: Vec<(Unit, f32)> = Vec::new();
         gram_keys(self.text(phrasing), |key| units.push((key, self.gram_rarity(key))));
         let words = self.words(phrasing).iter();
-        units.extend(words.map(|word| {
-            (
-                WORD_UNIT | u64::from(*word),
-                WORD_WEIGHT * self.word_rarity(Some(*word)),
-            )
-        }));
+        units.extend(words.map(|word| (WORD_UNIT | u64::from(*word), WORD_WEIGHT * self.word_rarity(Some(*word)))));
         units.sort_unstable_by_key(|(unit, _)| *unit);
         units.dedup_by_key(|(unit, _)| *unit);
         let norm = self.norm(phrasing).max(f32::MIN_POSITIVE);
@@ -166,9 +153,7 @@ impl Phrasings {
     }
 
     pub(super) fn words(&self, phrasing: usize) -> &[u32] {
-        slice(&self.word_ends, phrasing)
-            .and_then(|range| self.words.get(range))
-            .unwrap_or_default()
+        slice(&self.word_ends, phrasing).and_then(|range| self.words.get(range)).unwrap_or_default()
     }
 
     /// Lengths of the vectors of gram and word rarities.
@@ -186,10 +171,7 @@ impl Phrasings {
 
     /// Rarity of a word; of one that no phrasing holds for `None`.
     pub(super) fn word_rarity(&self, id: Option<u32>) -> f32 {
-        self.rarity(
-            id.and_then(|id| self.word_counts.get(id as usize).copied())
-                .unwrap_or(0),
-        )
+        self.rarity(id.and_then(|id| self.word_counts.get(id as usize).copied()).unwrap_or(0))
     }
 
     fn rarity(&self, holding: u32) -> f32 {

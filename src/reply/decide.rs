@@ -125,14 +125,7 @@ pub struct Choice {
 
 impl Choice {
     fn new(action: Action, rule: Rule, parts: Vec<Part>) -> Self {
-        Self {
-            action,
-            rule,
-            parts,
-            confidence: None,
-            event: None,
-            hands_over: false,
-        }
+        Self { action, rule, parts, confidence: None, event: None, hands_over: false }
     }
 
     fn silent(rule: Rule) -> Self {
@@ -144,17 +137,11 @@ impl Choice {
     }
 
     fn closing(rule: Rule, event: ClosingEvent) -> Self {
-        Self {
-            event: Some(event),
-            ..Self::script(Action::Close, rule, ScriptKind::Closing)
-        }
+        Self { event: Some(event), ..Self::script(Action::Close, rule, ScriptKind::Closing) }
     }
 
     fn handoff(rule: Rule, kind: ScriptKind) -> Self {
-        Self {
-            hands_over: true,
-            ..Self::script(Action::Handoff, rule, kind)
-        }
+        Self { hands_over: true, ..Self::script(Action::Handoff, rule, kind) }
     }
 }
 
@@ -184,20 +171,12 @@ pub fn decide(turn: &Turn<'_>) -> Choice {
         small_talk,
         situation,
     ];
-    rules
-        .iter()
-        .find_map(|rule| rule(turn))
-        .unwrap_or_else(|| Choice::silent(Rule::Queued))
+    rules.iter().find_map(|rule| rule(turn)).unwrap_or_else(|| Choice::silent(Rule::Queued))
 }
 
 fn shop_side(turn: &Turn<'_>) -> Option<Choice> {
-    (turn.kind == EventKind::AgentMessage).then(|| {
-        Choice::silent(if turn.conversation.is_echo(turn.text) {
-            Rule::Echo
-        } else {
-            Rule::HumanWrote
-        })
-    })
+    (turn.kind == EventKind::AgentMessage)
+        .then(|| Choice::silent(if turn.conversation.is_echo(turn.text) { Rule::Echo } else { Rule::HumanWrote }))
 }
 
 fn closing_event(turn: &Turn<'_>) -> Option<Choice> {
@@ -206,14 +185,11 @@ fn closing_event(turn: &Turn<'_>) -> Option<Choice> {
         EventKind::Closed => ClosingEvent::Farewell,
         _ => return None,
     };
-    turn.not_sent(ScriptKind::Closing)
-        .then(|| Choice::closing(Rule::ClosingEvent, event))
+    turn.not_sent(ScriptKind::Closing).then(|| Choice::closing(Rule::ClosingEvent, event))
 }
 
 fn unpaid_order(turn: &Turn<'_>) -> Option<Choice> {
-    let waited = turn
-        .ordered_at
-        .is_some_and(|at| turn.since(at) >= minutes(turn.policy.unpaid_minutes));
+    let waited = turn.ordered_at.is_some_and(|at| turn.since(at) >= minutes(turn.policy.unpaid_minutes));
     (turn.kind == EventKind::OrderUnpaid && waited && turn.not_sent(ScriptKind::Reminder))
         .then(|| Choice::script(Action::Remind, Rule::UnpaidOrder, ScriptKind::Reminder))
 }
@@ -231,10 +207,7 @@ fn loop_breaker(turn: &Turn<'_>) -> Option<Choice> {
 }
 
 fn human_active(turn: &Turn<'_>) -> Option<Choice> {
-    let active = turn
-        .conversation
-        .last_human_at
-        .is_some_and(|at| turn.since(at) < minutes(turn.policy.human_minutes));
+    let active = turn.conversation.last_human_at.is_some_and(|at| turn.since(at) < minutes(turn.policy.human_minutes));
     let handed_over = turn.conversation.handed_over && !turn.is_first();
     (active || handed_over).then(|| Choice::silent(Rule::HumanActive))
 }
@@ -260,8 +233,7 @@ fn asked_for_human(turn: &Turn<'_>) -> Option<Choice> {
     if turn.does(SpeechAct::AskHuman) {
         return Some(Choice::handoff(Rule::AskedForHuman, ScriptKind::Handoff));
     }
-    turn.does(SpeechAct::Complaint)
-        .then(|| Choice::handoff(Rule::Complaint, ScriptKind::Handoff))
+    turn.does(SpeechAct::Complaint).then(|| Choice::handoff(Rule::Complaint, ScriptKind::Handoff))
 }
 
 fn anger(turn: &Turn<'_>) -> Option<Choice> {
@@ -278,10 +250,7 @@ fn incident(turn: &Turn<'_>) -> Option<Choice> {
 fn menu_choice(turn: &Turn<'_>) -> Option<Choice> {
     let line = menu::chosen(turn.canonical, turn.conversation.menu.len())?;
     let entry_id = turn.conversation.menu.get(line)?;
-    Some(Choice {
-        confidence: Some(1.0),
-        ..answer_with(turn, Rule::MenuChoice, entry_id)
-    })
+    Some(Choice { confidence: Some(1.0), ..answer_with(turn, Rule::MenuChoice, entry_id) })
 }
 
 fn answer(turn: &Turn<'_>) -> Option<Choice> {
@@ -295,10 +264,7 @@ fn answer(turn: &Turn<'_>) -> Option<Choice> {
     } else {
         answer_with(turn, rule, &choosable.entry_id)
     };
-    Some(Choice {
-        confidence: Some(choosable.confidence),
-        ..choice
-    })
+    Some(Choice { confidence: Some(choosable.confidence), ..choice })
 }
 
 /// An entry goes out word for word once; asked again it is brief; the third time a human takes over.
@@ -318,10 +284,7 @@ fn near_ties(turn: &Turn<'_>) -> Option<Choice> {
     let confidence = open.first()?.confidence;
     let ids = open.iter().map(|near| near.entry_id.clone()).collect();
     let parts = turn.with_lead(Part::Menu(ids));
-    Some(Choice {
-        confidence: Some(confidence),
-        ..Choice::new(Action::Clarify, Rule::NearTies, parts)
-    })
+    Some(Choice { confidence: Some(confidence), ..Choice::new(Action::Clarify, Rule::NearTies, parts) })
 }
 
 fn small_talk(turn: &Turn<'_>) -> Option<Choice> {
@@ -346,15 +309,9 @@ fn situation(turn: &Turn<'_>) -> Option<Choice> {
         AgentsState::Busy => (Action::Wait, Rule::AgentsBusy, ScriptKind::Waiting),
         AgentsState::OffHours => (Action::OffHours, Rule::OutsideHours, ScriptKind::OffHours),
     };
-    let recently = turn
-        .conversation
-        .script_sent_at(kind)
-        .is_some_and(|at| turn.since(at) < minutes(turn.policy.repeat_minutes));
-    Some(if recently {
-        Choice::silent(rule)
-    } else {
-        Choice::script(action, rule, kind)
-    })
+    let recently =
+        turn.conversation.script_sent_at(kind).is_some_and(|at| turn.since(at) < minutes(turn.policy.repeat_minutes));
+    Some(if recently { Choice::silent(rule) } else { Choice::script(action, rule, kind) })
 }
 
 fn minutes(count: u32) -> SignedDuration {
@@ -374,9 +331,7 @@ impl Turn<'_> {
     /// Whether the customer writes for the first time, or was silent long enough to be met afresh.
     fn is_first(&self) -> bool {
         let gap = SignedDuration::from_hours(i64::from(self.policy.regreet_hours));
-        self.conversation
-            .last_customer_at
-            .is_none_or(|at| self.since(at) >= gap)
+        self.conversation.last_customer_at.is_none_or(|at| self.since(at) >= gap)
     }
 
     fn not_sent(&self, kind: ScriptKind) -> bool {
@@ -384,10 +339,6 @@ impl Turn<'_> {
     }
 
     fn with_lead(&self, part: Part) -> Vec<Part> {
-        if self.is_first() {
-            vec![Part::Lead, part]
-        } else {
-            vec![part]
-        }
+        if self.is_first() { vec![Part::Lead, part] } else { vec![part] }
     }
 }

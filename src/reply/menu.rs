@@ -13,23 +13,14 @@ pub fn chosen(canonical: &str, length: usize) -> Option<usize> {
         '3' | '三' | '③' => 3,
         _ => return None,
     };
-    let ends = letters.all(|c| {
-        matches!(
-            c,
-            '个' | '号' | '项' | '条' | '吧' | '的' | '呀' | '啊' | '哦' | ' ' | ','
-        )
-    });
+    let ends = letters.all(|c| matches!(c, '个' | '号' | '项' | '条' | '吧' | '的' | '呀' | '啊' | '哦' | ' ' | ','));
     (ends && number <= length).then(|| number - 1)
 }
 
 /// The menu's lines, numbered from 1.
 #[must_use]
 pub fn lines<'a>(questions: impl Iterator<Item = &'a str>) -> String {
-    questions
-        .enumerate()
-        .map(|(place, question)| format!("{}. {question}", place + 1))
-        .collect::<Vec<_>>()
-        .join("\n")
+    questions.enumerate().map(|(place, question)| format!("{}. {question}", place + 1)).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -38,15 +29,8 @@ mod tests {
 
     #[test]
     fn numbers_are_understood_as_people_type_them() {
-        for (text, line) in [
-            ("1", 0),
-            ("二", 1),
-            ("第三个", 2),
-            ("选2", 1),
-            ("3吧", 2),
-            ("我要第二个", 1),
-            ("一", 0),
-        ] {
+        for (text, line) in [("1", 0), ("二", 1), ("第三个", 2), ("选2", 1), ("3吧", 2), ("我要第二个", 1), ("一", 0)]
+        {
             assert_eq!(chosen(text, 3), Some(line), "{text}");
         }
     }

@@ -109,18 +109,13 @@ impl ShopPolicy {
     /// Part of the campaign calendar on this day.
     #[must_use]
     pub fn profile(&self, day: Date) -> Profile {
-        self.campaigns
-            .iter()
-            .find_map(|campaign| campaign.profile(day))
-            .unwrap_or_default()
+        self.campaigns.iter().find_map(|campaign| campaign.profile(day)).unwrap_or_default()
     }
 }
 
 fn time_zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
     let name = String::deserialize(deserializer)?;
     TimeZone::get(&name).map_err(|_| {
-        serde::de::Error::custom(format!(
-            "unknown time zone `{name}`; write an IANA name such as Asia/Taipei"
-        ))
+        serde::de::Error::custom(format!("unknown time zone `{name}`; write an IANA name such as Asia/Taipei"))
     })
 }

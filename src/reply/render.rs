@@ -85,10 +85,7 @@ impl Wordings<'_> {
             && self.language == Language::ZhHant
             && language == Language::ZhHans;
         if convert {
-            Reply {
-                text: (self.traditionalise)(&text),
-                language: Language::ZhHant,
-            }
+            Reply { text: (self.traditionalise)(&text), language: Language::ZhHant }
         } else {
             Reply { text, language }
         }
@@ -99,9 +96,7 @@ impl Wordings<'_> {
             Part::Script(kind) => self.script(*kind, false, &self.facts, rendered),
             Part::Lead => self.script(ScriptKind::Greeting, true, &self.facts, rendered),
             Part::Entry(id) => self.entry(id, rendered),
-            Part::Brief(id) => self
-                .entry(id, rendered)
-                .map(|(language, text)| (language, first_sentence(&text))),
+            Part::Brief(id) => self.entry(id, rendered).map(|(language, text)| (language, first_sentence(&text))),
             Part::Menu(ids) => self.menu(ids, rendered),
         }
     }
@@ -119,9 +114,7 @@ impl Wordings<'_> {
         let lines = menu::lines(entries.iter().map(|entry| entry.question()));
         let mut facts = self.facts.clone();
         facts.insert("menu".to_owned(), lines.clone());
-        let worded = self
-            .script(ScriptKind::Clarify, false, &facts, rendered)
-            .unwrap_or((Language::ZhHans, lines));
+        let worded = self.script(ScriptKind::Clarify, false, &facts, rendered).unwrap_or((Language::ZhHans, lines));
         rendered.menu = ids.to_vec();
         Some(worded)
     }
@@ -142,19 +135,11 @@ impl Wordings<'_> {
     /// The conversation's wording if it can be filled, else the next that can, else the fallback.
     fn wording(&self, script: &Script, lead: bool, facts: &BTreeMap<String, String>) -> Option<(Language, String)> {
         let lists = if lead { &script.leads } else { &script.wordings };
-        let (language, list) = lists
-            .get_key_value(&self.language)
-            .or_else(|| lists.first_key_value())?;
+        let (language, list) = lists.get_key_value(&self.language).or_else(|| lists.first_key_value())?;
         let start = usize::try_from(self.seed % (list.len().max(1) as u64)).unwrap_or(0);
         let turned = list.iter().cycle().skip(start).take(list.len());
         let filled = turned.filter_map(|text| render(text, facts).ok()).next();
-        let fallback = || {
-            script
-                .fallback
-                .as_ref()
-                .filter(|_| !lead)
-                .and_then(|text| render(text, facts).ok())
-        };
+        let fallback = || script.fallback.as_ref().filter(|_| !lead).and_then(|text| render(text, facts).ok());
         match filled {
             Some(text) => Some((*language, text)),
             None => fallback().map(|text| (Language::ZhHans, text)),

@@ -35,14 +35,8 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
             .foreign_keys(true);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(BUSY)
-            .connect_with(options)
-            .await?;
-        sqlx::migrate!("src/conversation/store/migrations/sqlite")
-            .run(&writer)
-            .await?;
+        let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(BUSY).connect_with(options).await?;
+        sqlx::migrate!("src/conversation/store/migrations/sqlite").run(&writer).await?;
         Ok(Self { writer })
     }
 
@@ -56,11 +50,7 @@ impl SqliteStore {
         if let Some((identity, decision)) = stored(&mut transaction, event).await? {
             transaction.rollback().await?;
             let same = identity == event.identity();
-            return Ok(if same {
-                Recorded::Duplicate(serde_json::from_str(&decision)?)
-            } else {
-                Recorded::Conflict
-            });
+            return Ok(if same { Recorded::Duplicate(serde_json::from_str(&decision)?) } else { Recorded::Conflict });
         }
         let mut conversation = conversation(&mut transaction, event).await?;
         conversation.returning = is_returning(&mut transaction, event).await?;
@@ -90,10 +80,7 @@ impl Store for SqliteStore {
 
     fn close_incident<'a>(&'a self, id: &'a str) -> Answer<'a, bool> {
         Box::pin(async move {
-            let done = sqlx::query("DELETE FROM incidents WHERE id = ?")
-                .bind(id)
-                .execute(&self.writer)
-                .await?;
+            let done = sqlx::query("DELETE FROM incidents WHERE id = ?").bind(id).execute(&self.writer).await?;
             Ok(done.rows_affected() > 0)
         })
     }
@@ -122,9 +109,7 @@ async fn stored(transaction: &mut Writing<'_>, event: &InboundEvent) -> Result<O
         .bind(event.message_id.as_str())
         .fetch_optional(&mut **transaction)
         .await?;
-    Ok(row
-        .map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?)))
-        .transpose()?)
+    Ok(row.map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?)
 }
 
 async fn conversation(transaction: &mut Writing<'_>, event: &InboundEvent) -> Result<Conversation, StoreError> {
@@ -154,12 +139,8 @@ async fn is_returning(transaction: &mut Writing<'_>, event: &InboundEvent) -> Re
 }
 
 async fn incidents(transaction: &mut Writing<'_>) -> Result<Vec<Incident>, StoreError> {
-    let rows = sqlx::query("SELECT incident FROM incidents ORDER BY id")
-        .fetch_all(&mut **transaction)
-        .await?;
-    rows.iter()
-        .map(|row| Ok(serde_json::from_str(row.try_get(0)?)?))
-        .collect()
+    let rows = sqlx::query("SELECT incident FROM incidents ORDER BY id").fetch_all(&mut **transaction).await?;
+    rows.iter().map(|row| Ok(serde_json::from_str(row.try_get(0)?)?)).collect()
 }
 
 async fn insert(

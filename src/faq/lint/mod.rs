@@ -17,11 +17,7 @@ use crate::analysis::Analyzer;
 
 /// Checks the draft; `today` is the day by which dates count as expired.
 pub(super) fn check(draft: &Draft, analyzer: &Analyzer, today: Date, faults: &mut Faults) {
-    let lint = Lint {
-        corpus: &draft.corpus,
-        analyzer,
-        today,
-    };
+    let lint = Lint { corpus: &draft.corpus, analyzer, today };
     for (index, (entry, place)) in draft.corpus.entries.iter().zip(&draft.entries).enumerate() {
         lint.entry(entry, place, &draft.phrasings[index], faults);
     }
@@ -43,11 +39,7 @@ impl Lint<'_> {
     fn entry(&self, entry: &Entry, place: &Place, lines: &[usize], faults: &mut Faults) {
         let error = |faults: &mut Faults, what: String, mend: &str| faults.error(&place.file, place.line, what, mend);
         if entry.answer.is_empty() {
-            error(
-                faults,
-                format!("`{}` has no answer", entry.id),
-                "write an answer, or delete the entry",
-            );
+            error(faults, format!("`{}` has no answer", entry.id), "write an answer, or delete the entry");
         }
         for (language, text) in entry.answer.iter() {
             self.wording(text, &format!("answer of `{}` ({language})", entry.id), place, faults);
@@ -83,16 +75,8 @@ impl Lint<'_> {
         }
         for (entry, place) in self.corpus.entries.iter().zip(&draft.entries) {
             for related in entry.related.iter().filter(|related| !first.contains_key(&***related)) {
-                let what = format!(
-                    "`{}` names the related entry `{related}`, which does not exist",
-                    entry.id
-                );
-                faults.error(
-                    &place.file,
-                    place.line,
-                    what,
-                    "name an existing id, or delete it from `related`",
-                );
+                let what = format!("`{}` names the related entry `{related}`, which does not exist", entry.id);
+                faults.error(&place.file, place.line, what, "name an existing id, or delete it from `related`");
             }
         }
     }
@@ -110,12 +94,7 @@ impl Lint<'_> {
                 let known = &self.corpus.entries[other];
                 if other == index {
                     let what = format!("the phrasing 「{phrasing}」 stands in line {other_line} already");
-                    faults.warning(
-                        &place.file,
-                        *line,
-                        what,
-                        "delete one of the two: they are the same to the matcher",
-                    );
+                    faults.warning(&place.file, *line, what, "delete one of the two: they are the same to the matcher");
                 } else if known.scope == entry.scope {
                     let what = format!(
                         "the phrasing 「{phrasing}」 of `{}` is also one of `{}` ({}:{other_line})",
@@ -133,29 +112,15 @@ impl Lint<'_> {
     }
 
     fn script(&self, script: &Script, place: &Place, faults: &mut Faults) {
-        let texts = || {
-            script
-                .wordings
-                .values()
-                .flatten()
-                .chain(script.leads.values().flatten())
-                .chain(&script.fallback)
-        };
+        let texts =
+            || script.wordings.values().flatten().chain(script.leads.values().flatten()).chain(&script.fallback);
         for text in texts() {
             self.wording(text, &format!("script `{}`", script.id), place, faults);
             self.unknown_placeholders(text, script, place, faults);
         }
         if script.kind == ScriptKind::Greeting {
-            for text in script
-                .wordings
-                .values()
-                .flatten()
-                .filter(|text| is_bare_greeting(text, self.analyzer))
-            {
-                let what = format!(
-                    "the greeting 「{text}」 of `{}` carries neither help nor promotion",
-                    script.id
-                );
+            for text in script.wordings.values().flatten().filter(|text| is_bare_greeting(text, self.analyzer)) {
+                let what = format!("the greeting 「{text}」 of `{}` carries neither help nor promotion", script.id);
                 faults.error(
                     &place.file,
                     place.line,
@@ -182,16 +147,8 @@ impl Lint<'_> {
         for text in script.wordings.values().flatten() {
             let names = super::template::placeholders(text);
             for slot in INCIDENT.iter().filter(|slot| !names.contains(**slot)) {
-                let what = format!(
-                    "a wording of the incident script `{}` lacks {{{{ {slot} }}}}",
-                    script.id
-                );
-                faults.error(
-                    &place.file,
-                    place.line,
-                    what,
-                    "an incident script names both its cause and its effect",
-                );
+                let what = format!("a wording of the incident script `{}` lacks {{{{ {slot} }}}}", script.id);
+                faults.error(&place.file, place.line, what, "an incident script names both its cause and its effect");
             }
         }
     }
@@ -207,12 +164,7 @@ impl Lint<'_> {
         let mut texts = script.wordings.values().flatten().chain(&script.fallback);
         if !texts.any(|text| render(text, &known).is_ok()) {
             let what = format!("every wording of `{}` needs a value that may be missing", script.id);
-            faults.error(
-                &place.file,
-                place.line,
-                what,
-                "write `fallback = \"...\"` without such placeholders",
-            );
+            faults.error(&place.file, place.line, what, "write `fallback = \"...\"` without such placeholders");
         }
     }
 
@@ -301,9 +253,5 @@ impl Lint<'_> {
 }
 
 fn list(names: &BTreeSet<String>) -> String {
-    names
-        .iter()
-        .map(|name| format!("{{{{ {name} }}}}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("{{{{ {name} }}}}")).collect::<Vec<_>>().join(", ")
 }

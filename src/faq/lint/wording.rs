@@ -90,12 +90,8 @@ const RULES: &[Rule] = &[
     },
 ];
 
-static PATTERNS: LazyLock<Vec<(Regex, &'static Rule)>> = LazyLock::new(|| {
-    RULES
-        .iter()
-        .filter_map(|rule| Some((Regex::new(rule.pattern).ok()?, rule)))
-        .collect()
-});
+static PATTERNS: LazyLock<Vec<(Regex, &'static Rule)>> =
+    LazyLock::new(|| RULES.iter().filter_map(|rule| Some((Regex::new(rule.pattern).ok()?, rule))).collect());
 
 /// Every rule that `text` breaks.
 pub(super) fn problems(text: &str, analyzer: &Analyzer) -> Vec<Problem> {
@@ -103,11 +99,7 @@ pub(super) fn problems(text: &str, analyzer: &Analyzer) -> Vec<Problem> {
     PATTERNS
         .iter()
         .filter(|(pattern, rule)| pattern.is_match(if rule.view == View::Written { text } else { &squeezed }))
-        .map(|(_, rule)| Problem {
-            severity: rule.severity,
-            what: rule.what,
-            mend: rule.mend,
-        })
+        .map(|(_, rule)| Problem { severity: rule.severity, what: rule.what, mend: rule.mend })
         .collect()
 }
 
@@ -120,16 +112,12 @@ pub(super) fn is_bare_greeting(text: &str, analyzer: &Analyzer) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::faq::load::built_in_analyzer;
 
     fn breaks(text: &str) -> Vec<&'static str> {
-        problems(text, &built_in_analyzer().unwrap())
-            .into_iter()
-            .map(|problem| problem.what)
-            .collect()
+        problems(text, &built_in_analyzer().unwrap()).into_iter().map(|problem| problem.what).collect()
     }
 
     #[test]
@@ -164,15 +152,9 @@ mod tests {
 
     #[test]
     fn gaps_scarcity_and_empty_answers_are_found() {
-        for text in [
-            "由于XXX的原因",
-            "X天内发货",
-            "亲爱的<真实名字>，您好",
-            "最后100件，快抢",
-            "请采纳",
-            "……",
-            "希望能帮到你",
-        ] {
+        for text in
+            ["由于XXX的原因", "X天内发货", "亲爱的<真实名字>，您好", "最后100件，快抢", "请采纳", "……", "希望能帮到你"]
+        {
             assert!(!breaks(text).is_empty(), "{text}");
         }
     }

@@ -1,0 +1,138 @@
+//! The bot: an inbound event becomes a recorded decision. Joins knowledge and conversations; the only reader of the clock.
+
+mod decision;
+mod reading;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
+use self::reading::{Reading, find, variables};
+use crate::analysis::language::Language;
+use crate::config::Shops;
+use crate::conversation::event::InboundEvent;
+use crate::conversation::incident::Incident;
+use crate::conversation::model::Conversation;
+use crate::conversation::store::{Recorded, Store, StoreError, StoredDecision};
+use crate::faq::scope::Place;
+use crate::faq::template::render;
+use crate::index::IndexError;
+use crate::knowledge::Knowledge;
+use crate::matching::{Candidate, shared_ranges};
+use crate::reply::policy::ShopPolicy;
+
+/// The time. Nothing else in the program reads a clock for what it decides.
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Why an event got no decision; nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum BotError {
+    /// The configuration names shops, and not this one.
+    #[error("unknown shop `{0}`")]
+    UnknownShop(String),
+    /// The message id was used for another event.
+    #[error("message id `{0}` was used for another event of this channel and shop")]
+    Conflict(String),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The index cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// Joins knowledge, shops and the store.
+#[derive(Clone)]
+pub struct Bot {
+    knowledge: Arc<Knowledge>,
+    store: Arc<dyn Store>,
+    shops: Arc<Shops>,
+}
+
+impl std::fmt::Debug for Bot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bot").field("knowledge", &self.knowledge).finish_non_exhaustive()
+    }
+}
+
+impl Bot {
+    /// A bot for these shops.
+    #[must_use]
+    pub fn new(knowledge: Arc<Knowledge>, store: Arc<dyn Store>, shops: Arc<Shops>) -> Self {
+        Self { knowledge, store, shops }
+    }
+
+    /// The knowledge it answers from.
+    #[must_use]
+    pub fn knowledge(&self) -> &Arc<Knowledge> {
+        &self.knowledge
+    }
+
+    /// The store it records in.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Decides an event that happens at `now` and stores both; a redelivered event gets the stored decision. Tells
+    /// whether it was one.
+    ///
+    /// # Errors
+    /// When the shop is unknown, the message id was used otherwise, or the store cannot be written; nothing is stored
+    /// then.
+    pub async fn receive(&self, event: &InboundEvent, now: Timestamp) -> Result<(StoredDecision, bool), BotError> {
+        let policy = self.policy(event.shop.as_str())?;
+        let generation = self.knowledge.current();
+        let reading = Reading::new(event, policy, &generation, now)?;
+        let decide =
+            Box::new(|conversation: &Conversation, incidents: &[Incident]| reading.outcome(conversation, incidents));
+        match self.store.record(event, now, decide).await? {
+            Recorded::New(decision) => Ok((decision, false)),
+            Recorded::Duplicate(decision) => Ok((decision, true)),
+            Recorded::Conflict => Err(BotError::Conflict(event.message_id.to_string())),
+        }
+    }
+
+    /// The best entries for an agent's search.
+    ///
+    /// # Errors
+    /// When the shop is unknown or the index cannot be read.
+    pub fn suggest(&self, query: &SuggestionQuery, now: Timestamp) -> Result<Vec<Suggestion>, BotError> {
+        let policy = self.policy(&query.shop)?;
+        let generation = self.knowledge.current();
+        let place = Place {
+            platform: policy.platform.clone(),
+            shop: query.shop.clone(),
+            category: query.category.clone(),
+            product: query.product.clone(),
+        };
+        let (analysis, found) = find(&query.text, &generation, &place, policy, now, query.limit)?;
+        let facts = variables(&generation, policy);
+        let language = analysis.language.unwrap_or(Language::ZhHans);
+        let suggest = |candidate: &Candidate| {
+            let entry = &generation.corpus.entries[candidate.entry as usize];
+            let answer = entry.answer.get(language).map_or("", |(_, text)| text);
+            let phrasing = generation.matcher.phrasings().text(candidate.phrasing as usize).to_owned();
+            Suggestion {
+                entry_id: entry.id.to_string(),
+                question: entry.question().to_owned(),
+                answer: render(answer, &facts).unwrap_or_else(|_| answer.to_owned()),
+                highlights: shared_ranges(&phrasing, &analysis.text),
+                phrasing,
+                confidence: candidate.confidence,
+                why: candidate.features,
+                bot_may_send: !entry.agents_only,
+            }
+        };
+        Ok(found.candidates.iter().map(suggest).collect())
+    }
+
+    fn policy(&self, shop: &str) -> Result<&ShopPolicy, BotError> {
+        self.shops.policy(shop).ok_or_else(|| BotError::UnknownShop(shop.to_owned()))
+    }
+}
