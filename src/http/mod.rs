@@ -29,7 +29,8 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
@@ -67,12 +68,33 @@ impl FromRef<App> for Arc<Config> {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "yingda 应答",
-    description = "Answers a shop's customers the moment they write. Errors are RFC 9457 problem documents.",
-    license(name = "MIT")
-))]
+#[openapi(
+    info(
+        title = "yingda 应答",
+        description = "Answers a shop's customers the moment they write. Errors are RFC 9457 problem documents.",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    tags(
+        (name = "messages", description = "What channels post"),
+        (name = "agents", description = "What agents search"),
+        (name = "content", description = "What editors change"),
+        (name = "incidents", description = "What is broken right now"),
+        (name = "operations", description = "What operators watch"),
+    ),
+    security(("bearer" = [])),
+    modifiers(&BearerScheme)
+)]
 struct Document;
+
+/// Tokens as `Authorization: Bearer`; asked for only when some are configured.
+struct BearerScheme;
+
+impl Modify for BearerScheme {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+    }
+}
 
 /// Every route, with its middleware: the seam for tests.
 pub fn router(app: App) -> Router {
