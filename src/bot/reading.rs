@@ -68,10 +68,13 @@ impl<'a> Reading<'a> {
     /// Decides, words and records; called inside the store's transaction.
     pub fn outcome(&self, conversation: &Conversation, incidents: &[Incident]) -> Outcome {
         let platform = self.policy.platform.as_deref();
-        let incident = incidents.iter().find(|incident| incident.concerns(self.event, platform, self.now));
+        let incident = incidents
+            .iter()
+            .filter(|incident| !conversation.incidents.contains(&incident.id))
+            .find(|incident| incident.concerns(self.event, platform, self.now));
         let acts = self.generation.matcher.analyzer().speech_acts(&self.analysis);
         let agents = self.agents();
-        let choice = decide(&Turn {
+        let turn = Turn {
             now: self.now,
             kind: self.event.kind,
             text: &self.event.text,
@@ -84,10 +87,16 @@ impl<'a> Reading<'a> {
             incident: incident.map(|incident| incident.id.as_str()),
             ordered_at: self.event.context.ordered_at,
             policy: self.policy,
-        });
-        let rendered = self.words(&choice, conversation, agents, incident);
+        };
+        let mut choice = decide(&turn);
+        let mut rendered = self.words(&choice, conversation, agents, incident);
+        if choice.action == Action::Answer && rendered.reply.is_none() {
+            choice = choice.without_words();
+            rendered = self.words(&choice, conversation, agents, incident);
+        }
         let sent = sent(&choice, &rendered, incident);
-        let heard = Heard { canonical: self.analysis.text.clone(), language: self.analysis.language };
+        let heard =
+            Heard { canonical: self.analysis.text.clone(), language: self.analysis.language, afresh: turn.is_first() };
         let after = conversation.clone().after(self.event, heard, &sent, self.now);
         let decision = self.decision(&choice, rendered, &after);
         let decision = serde_json::to_value(&decision).unwrap_or_default();
@@ -133,7 +142,7 @@ impl<'a> Reading<'a> {
         let analyzer = self.generation.matcher.analyzer();
         Wordings {
             corpus: &self.generation.corpus,
-            entry: &|id| self.generation.entry(id),
+            entry: &|id| self.generation.entry(id).filter(|entry| self.may_send(entry)),
             situation: Situation {
                 shop: self.event.shop.as_str(),
                 channel: self.event.channel.as_str(),
@@ -150,6 +159,11 @@ impl<'a> Reading<'a> {
             traditionalise: &|text| analyzer.traditionalise(text),
         }
         .render(choice)
+    }
+
+    /// The last gate: a menu may be older than the knowledge.
+    fn may_send(&self, entry: &Entry) -> bool {
+        !entry.agents_only && entry.validity.contains(self.local.date())
     }
 
     fn facts(&self, language: Language, incident: Option<&Incident>) -> BTreeMap<String, String> {

@@ -1,6 +1,7 @@
 //! `yingda serve`: the HTTP API over one folder of FAQ files.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -78,7 +79,8 @@ async fn run_until_stopped(
     knowledge: Arc<Knowledge>,
     started: Instant,
 ) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&options.data).with_context(|| {
+    // What customers wrote is for nobody else on this machine.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&options.data).with_context(|| {
         format!("the data folder {} cannot be made; name a writable one with --data", options.data.display())
     })?;
     let file = options.data.join("yingda.db");

@@ -34,6 +34,8 @@ pub struct Heard {
     pub canonical: String,
     /// Its language, if it has one.
     pub language: Option<Language>,
+    /// The customer was silent long enough to be met afresh.
+    pub afresh: bool,
 }
 
 impl Conversation {
@@ -57,6 +59,11 @@ impl Conversation {
     }
 
     fn hear_customer(&mut self, heard: Heard, now: Timestamp) {
+        if heard.afresh {
+            self.handed_over = false;
+            self.replies_in_a_row = 0;
+            self.last_text.clear();
+        }
         self.same_text =
             if !heard.canonical.is_empty() && heard.canonical == self.last_text { self.same_text + 1 } else { 1 };
         self.last_text = heard.canonical;

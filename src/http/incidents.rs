@@ -64,12 +64,8 @@ pub(super) async fn put(
     JsonBody(body): JsonBody<IncidentBody>,
 ) -> Result<Json<Incident>, ApiError> {
     caller.require(Permission::Edit)?;
-    for shop in &body.scope.shop {
-        caller.require_shop(shop)?;
-    }
-    if body.scope.shop.is_empty() && caller.is_bound() {
-        return Err(ApiError::forbidden("this token is bound to some shops: name them in scope.shop"));
-    }
+    require_scope(&caller, &body.scope)?;
+    require_open(&app, &caller, &id).await?;
     let id = Id::try_from(id).map_err(|error| ApiError::invalid(format!("the id {error}")))?;
     let incident = Incident {
         id: id.to_string(),
@@ -95,18 +91,30 @@ pub(super) async fn close(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     caller.require(Permission::Edit)?;
-    if caller.is_bound() {
-        let open = app.bot.store().incidents().await?;
-        for shop in open.iter().filter(|incident| incident.id == id).flat_map(|incident| &incident.scope.shop) {
-            caller.require_shop(shop)?;
-        }
-    }
+    require_open(&app, &caller, &id).await?;
     if app.bot.store().close_incident(&id).await? {
         tracing::info!(incident = id, "incident closed");
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::not_found(format!("no open incident `{id}`")))
     }
+}
+
+/// A token bound to some shops may touch incidents that name those shops only.
+fn require_scope(caller: &Caller, scope: &IncidentScope) -> Result<(), ApiError> {
+    if scope.shop.is_empty() && caller.is_bound() {
+        return Err(ApiError::forbidden("this token is bound to some shops: name them in scope.shop"));
+    }
+    scope.shop.iter().try_for_each(|shop| caller.require_shop(shop))
+}
+
+/// The same for the incident that is open under this id, if there is one.
+async fn require_open(app: &App, caller: &Caller, id: &str) -> Result<(), ApiError> {
+    if !caller.is_bound() {
+        return Ok(());
+    }
+    let open = app.bot.store().incidents().await?;
+    open.iter().filter(|incident| incident.id == id).try_for_each(|incident| require_scope(caller, &incident.scope))
 }
 
 /// A slot of the incident script: said to customers, so it must say something.

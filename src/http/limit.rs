@@ -1,7 +1,8 @@
-//! Requests a client may make.
+//! Requests a client may make, and how long each may take.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::AUTHORIZATION;
@@ -50,6 +51,14 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
         Ok(()) => Ok(next.run(request).await),
         Err(_) => Err(ApiError::too_many(1)),
     }
+}
+
+/// Gives a request up that takes too long; what it had begun to store is rolled back.
+pub(super) async fn deadline(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let limit = Duration::from_secs(app.config.limits.request_seconds);
+    tokio::time::timeout(limit, next.run(request))
+        .await
+        .map_err(|_| ApiError::unavailable("the request took too long and was given up; nothing of it was stored"))
 }
 
 /// A token counts only when it is a known one: made-up tokens must not open a bucket each.

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef, Request};
-use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::middleware;
 use axum::response::IntoResponse;
@@ -27,7 +26,6 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
-use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -119,10 +117,7 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::internal("the request met a fault in the program").into_response()
         }))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Duration::from_secs(limits.request_seconds),
-        ))
+        .layer(middleware::from_fn_with_state(app.clone(), limit::deadline))
         .layer(middleware::from_fn_with_state(app.clone(), limit::check))
         .layer(middleware::from_fn(ops::count))
         .layer(DefaultBodyLimit::max(limits.body_bytes));

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::query::Query;
 use super::table::Phrasings;
-use crate::analysis::units;
+use crate::analysis::units::{self, SyllablePair};
 
 /// Likeness of a query and an entry through its best phrasing; each value is in 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -81,13 +81,11 @@ fn ratio(part: f32, whole: f32) -> f32 {
 }
 
 /// `pairs` is sorted and holds each pair once.
-fn dice(pairs: &[String], text: &str) -> f32 {
+fn dice(pairs: &[SyllablePair], text: &str) -> f32 {
     let (mut shared, mut all) = (0.0, 0.0);
-    units::syllable_pairs(text, |pair| {
+    units::syllable_pair_keys(text, |pair| {
         all += 1.0;
-        if pairs.binary_search_by(|known| known.as_str().cmp(pair)).is_ok() {
-            shared += 1.0;
-        }
+        shared += f32::from(u8::from(pairs.binary_search(&pair).is_ok()));
     });
     ratio(2.0 * shared, all + pairs.len() as f32)
 }

@@ -106,7 +106,7 @@ impl Matcher {
             return Ok(Match::default());
         }
         let query = Query::new(analysis, &self.table);
-        let terms = probe(analysis, &query, &self.analyzer);
+        let terms = probe(analysis, &self.analyzer);
         let hits = self.index.retrieve(&terms, BUDGET)?;
         let key: String = letters(&analysis.text).collect();
         let exact = self.exact.get(key.as_str()).map_or(&[][..], Vec::as_slice);

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::table::{Phrasings, Unit, WORD_UNIT, WORD_WEIGHT};
+use crate::analysis::units::SyllablePair;
 use crate::analysis::{Analysis, Analyzer, is_han_character, letters, units};
 use crate::index::{Field, ProbeTerm};
 
@@ -19,7 +20,7 @@ pub(super) struct Query {
     words: Vec<f32>,
     /// Length of the vector of gram rarities, and of word rarities.
     pub norms: [f32; 2],
-    pub syllable_pairs: Vec<String>,
+    pub syllable_pairs: Vec<SyllablePair>,
 }
 
 /// Calls `visit` with a key for each Han character and each pair of neighbouring letters.
@@ -68,7 +69,7 @@ impl Query {
         }
         let length = |rarities: &[f32]| rarities.iter().map(|rarity| rarity * rarity).sum::<f32>();
         query.norms = [length(&query.grams).sqrt(), (length(&query.words) + unknown).sqrt()];
-        units::syllable_pairs(&analysis.text, |pair| query.syllable_pairs.push(pair.to_owned()));
+        units::syllable_pair_keys(&analysis.text, |pair| query.syllable_pairs.push(pair));
         query.syllable_pairs.sort_unstable();
         query.syllable_pairs.dedup();
         query
@@ -121,7 +122,7 @@ impl Query {
 }
 
 /// Terms to look up, synonyms included.
-pub(super) fn probe(analysis: &Analysis, query: &Query, analyzer: &Analyzer) -> Vec<ProbeTerm> {
+pub(super) fn probe(analysis: &Analysis, analyzer: &Analyzer) -> Vec<ProbeTerm> {
     let mut terms: Vec<ProbeTerm> = Vec::with_capacity(analysis.text.len() * 2);
     let mut push = |field, text: &str, weight| terms.push(ProbeTerm { field, text: text.to_owned(), weight });
     for word in analysis.word_texts() {
@@ -131,9 +132,7 @@ pub(super) fn probe(analysis: &Analysis, query: &Query, analyzer: &Analyzer) -> 
         }
     }
     units::grams(&analysis.text, |gram| push(Field::Grams, gram, GRAM_WEIGHT));
-    for pair in &query.syllable_pairs {
-        push(Field::Pinyin, pair, PINYIN_WEIGHT);
-    }
+    units::syllable_pairs(&analysis.text, |pair| push(Field::Pinyin, pair, PINYIN_WEIGHT));
     terms.sort_unstable_by(|a, b| (a.field as u8, &a.text).cmp(&(b.field as u8, &b.text)));
     terms.dedup_by(|a, b| a.field == b.field && a.text == b.text);
     terms

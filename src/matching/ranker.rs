@@ -117,7 +117,7 @@ impl Pupil<'_> {
             let words = self.analyzer.words(text);
             let analysis = Analysis { text: text.to_owned(), full: text.to_owned(), language: None, words };
             let query = Query::new(&analysis, self.table);
-            let hits = self.index.retrieve(&probe(&analysis, &query, self.analyzer), BUDGET)?;
+            let hits = self.index.retrieve(&probe(&analysis, self.analyzer), BUDGET)?;
             for hit in hits.iter().filter(|hit| Some(self.table.entry(hit.phrasing as usize)) != entry) {
                 let likeness = nearest.entry(hit.phrasing).or_default();
                 *likeness = likeness.max(query.likeness(self.table, hit.phrasing as usize));

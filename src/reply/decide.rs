@@ -143,6 +143,12 @@ impl Choice {
     fn handoff(rule: Rule, kind: ScriptKind) -> Self {
         Self { hands_over: true, ..Self::script(Action::Handoff, rule, kind) }
     }
+
+    /// What is left when an entry that was chosen cannot be sent any more: a human.
+    #[must_use]
+    pub fn without_words(self) -> Self {
+        Self { confidence: self.confidence, ..Self::handoff(self.rule, ScriptKind::Handoff) }
+    }
 }
 
 /// Times a customer may send one text in a row before it looks like a program.
@@ -201,7 +207,8 @@ fn other_event(turn: &Turn<'_>) -> Option<Choice> {
 fn loop_breaker(turn: &Turn<'_>) -> Option<Choice> {
     let repeats = !turn.canonical.is_empty()
         && turn.canonical == turn.conversation.last_text
-        && turn.conversation.same_text + 1 >= SAME_TEXTS;
+        && turn.conversation.same_text + 1 >= SAME_TEXTS
+        && !turn.is_first();
     let endless = turn.conversation.replies_in_a_row >= turn.policy.breaker_replies && !turn.is_first();
     (turn.sender_is_bot || repeats || endless).then(|| Choice::silent(Rule::LoopBreaker))
 }
@@ -329,7 +336,8 @@ impl Turn<'_> {
     }
 
     /// Whether the customer writes for the first time, or was silent long enough to be met afresh.
-    fn is_first(&self) -> bool {
+    #[must_use]
+    pub fn is_first(&self) -> bool {
         let gap = SignedDuration::from_hours(i64::from(self.policy.regreet_hours));
         self.conversation.last_customer_at.is_none_or(|at| self.since(at) >= gap)
     }
