@@ -2,6 +2,7 @@
 //!
 //! validate -> analyse -> index -> swap: a reload that fails changes nothing.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,15 +12,19 @@ use jiff::civil::Date;
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
-use crate::analysis::{Analysis, Analyzer};
+use crate::analysis::Analyzer;
 use crate::faq::fault::Fault;
 use crate::faq::load::{LoadError, Loaded, load};
 use crate::faq::{Corpus, Entry, EntryId};
 use crate::index::{IndexError, build_or_open};
 use crate::matching::{Matcher, Phrasings};
+use crate::parallel;
 
 /// Changes when the index or the analysis change in a way that old index files do not fit.
 const FORMAT: &str = "yingda-1";
+
+/// Phrasings analysed before the table takes them over.
+const ANALYSED_AT_ONCE: usize = 8_192;
 
 /// Everything that answers are made from; never changes once built.
 #[derive(Debug)]
@@ -80,10 +85,15 @@ pub fn build_matcher(
         .zip(entries)
         .flat_map(|(number, entry)| entry.phrasings.iter().map(move |phrasing| (number, phrasing.as_str())))
         .collect();
-    let analyses = analyse_all(&phrasings, analyzer);
-    let table =
-        Phrasings::build(phrasings.iter().zip(&analyses).map(|((entry, _), analysis)| (*entry, analysis)), analyzer);
-    drop(analyses);
+    let mut table = Phrasings::default();
+    // Analyses are large beside what the table keeps of them: a batch at a time.
+    for batch in phrasings.chunks(ANALYSED_AT_ONCE) {
+        let analyses = parallel::flat_map(batch, |run| run.iter().map(|(_, text)| analyzer.analyse(text)).collect());
+        for ((entry, _), analysis) in batch.iter().zip(&analyses) {
+            table.push(*entry, analysis, analyzer);
+        }
+    }
+    let table = table.measured();
     let mut hasher = Sha256::new();
     hasher.update(FORMAT);
     hasher.update(lexicon_digest);
@@ -94,18 +104,6 @@ pub fn build_matcher(
     let name = short_hex(hasher);
     let index = build_or_open(index, &name, table.texts(), analyzer)?;
     Matcher::new(Arc::clone(analyzer), table, index)
-}
-
-fn analyse_all(phrasings: &[(u32, &str)], analyzer: &Analyzer) -> Vec<Analysis> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = phrasings.len().div_ceil(cores).max(1);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = phrasings
-            .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(|(_, text)| analyzer.analyse(text)).collect::<Vec<_>>()))
-            .collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-    })
 }
 
 fn corpus_digest(corpus: &Corpus) -> String {
@@ -120,8 +118,20 @@ fn corpus_digest(corpus: &Corpus) -> String {
 fn fingerprint(corpus: &Corpus) -> String {
     let mut hasher = Sha256::new();
     hasher.update(FORMAT);
-    hasher.update(format!("{corpus:?}"));
-    short_hex(hasher)
+    let mut writer = HashWriter(hasher);
+    // Writing into a hasher cannot fail.
+    let _: std::fmt::Result = write!(writer, "{corpus:?}");
+    short_hex(writer.0)
+}
+
+/// Hashes what is formatted into it, without keeping the text.
+struct HashWriter(Sha256);
+
+impl std::fmt::Write for HashWriter {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.update(text);
+        Ok(())
+    }
 }
 
 fn short_hex(hasher: Sha256) -> String {

@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod hours;
+mod parallel;
 pub mod telemetry;
 
 pub mod analysis;

@@ -62,6 +62,11 @@ impl Faults {
         self.0.push(Fault { file: file.to_owned(), line, severity, what, mend });
     }
 
+    /// Takes over the faults of another part.
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
     /// Whether one of them stops the load.
     #[must_use]
     pub fn has_errors(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Entries in the short form `{"id","question","alts":[],"answer"}`, one a line.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -21,14 +22,14 @@ struct Row {
 
 /// Entries with their lines; a row with a fault is reported and left out.
 pub(super) fn read(name: &str, text: &str, faults: &mut Faults) -> Vec<(usize, Entry)> {
-    let topic = name.trim_end_matches(".jsonl");
+    let topic: Arc<str> = name.trim_end_matches(".jsonl").into();
     let mut entries = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
         match serde_json::from_str::<Row>(line) {
-            Ok(row) => entries.push((index + 1, entry(row, topic))),
+            Ok(row) => entries.push((index + 1, entry(row, Arc::clone(&topic)))),
             Err(error) => faults.error(
                 name,
                 index + 1,
@@ -40,12 +41,12 @@ pub(super) fn read(name: &str, text: &str, faults: &mut Faults) -> Vec<(usize, E
     entries
 }
 
-fn entry(row: Row, topic: &str) -> Entry {
+fn entry(row: Row, topic: Arc<str>) -> Entry {
     let answer =
         if row.answer.trim().is_empty() { BTreeMap::new() } else { BTreeMap::from([(Language::ZhHans, row.answer)]) };
     Entry {
         id: row.id.into(),
-        topic: topic.to_owned(),
+        topic,
         phrasings: std::iter::once(row.question).chain(row.alts).collect(),
         answer: Wording::new(answer),
         audience: None,

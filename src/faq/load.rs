@@ -92,7 +92,7 @@ pub fn built_in_analyzer() -> Result<Analyzer, AnalysisError> {
 /// A place in the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    pub file: String,
+    pub file: Arc<str>,
     pub line: usize,
 }
 
@@ -130,8 +130,9 @@ impl Draft {
     }
 
     fn read_jsonl(&mut self, file: &SourceFile, faults: &mut Faults) {
+        let name: Arc<str> = file.name.as_str().into();
         for (line, entry) in jsonl::read(&file.name, &file.text, faults) {
-            self.entries.push(Place { file: file.name.clone(), line });
+            self.entries.push(Place { file: Arc::clone(&name), line });
             self.phrasings.push(vec![line; entry.phrasings.len()]);
             self.corpus.entries.push(entry);
         }
@@ -141,16 +142,17 @@ impl Draft {
         let Some(mut toml) = TomlFile::parse(&file.name, &file.text, faults) else {
             return;
         };
-        let topic = toml
+        let topic: Arc<str> = toml
             .value::<String>("topic", faults)
-            .unwrap_or_else(|| file.name.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned());
+            .unwrap_or_else(|| file.name.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned())
+            .into();
         for (line, raw) in toml.items::<RawEntry>("entry", faults) {
             self.push_entry(&toml, line, &topic, raw, faults);
         }
         toml.finish("`topic` and [[entry]]", faults);
     }
 
-    fn push_entry(&mut self, toml: &TomlFile<'_>, line: usize, topic: &str, raw: RawEntry, faults: &mut Faults) {
+    fn push_entry(&mut self, toml: &TomlFile<'_>, line: usize, topic: &Arc<str>, raw: RawEntry, faults: &mut Faults) {
         let id_line = toml.line(raw.id.span().start);
         if !is_id(raw.id.get_ref()) {
             faults.error(
@@ -166,7 +168,7 @@ impl Draft {
         let validity = validity(toml, raw.valid_from, raw.valid_until, faults);
         self.corpus.entries.push(Entry {
             id: raw.id.into_inner().into(),
-            topic: raw.topic.unwrap_or_else(|| topic.to_owned()),
+            topic: raw.topic.map_or_else(|| Arc::clone(topic), Arc::from),
             phrasings: std::iter::once(raw.question).chain(raw.phrasings).map(Spanned::into_inner).collect(),
             answer,
             audience: raw.audience,
@@ -175,7 +177,7 @@ impl Draft {
             scope: raw.scope,
             validity,
         });
-        self.entries.push(Place { file: toml.name.to_owned(), line });
+        self.entries.push(Place { file: toml.name.into(), line });
         self.phrasings.push(lines);
     }
 
@@ -183,10 +185,11 @@ impl Draft {
         let Some(mut toml) = TomlFile::parse(&file.name, &file.text, faults) else {
             return;
         };
+        let name: Arc<str> = file.name.as_str().into();
         for (line, raw) in toml.items::<RawScript>("script", faults) {
             let script = script(&toml, raw, faults);
             self.corpus.scripts.push(script);
-            self.scripts.push(Place { file: file.name.clone(), line });
+            self.scripts.push(Place { file: Arc::clone(&name), line });
         }
         toml.finish("[[script]]", faults);
     }

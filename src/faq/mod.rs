@@ -43,7 +43,7 @@ pub struct Entry {
     /// Unique in the corpus.
     pub id: EntryId,
     /// The topic, by default its file's.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// 相似问; the first one is the canonical question. Never empty.
     pub phrasings: Vec<String>,
     /// 标准答案.

@@ -38,7 +38,7 @@ impl EntryView {
     fn new(entry: &Entry, generation: &str) -> Self {
         Self {
             id: entry.id.to_string(),
-            topic: entry.topic.clone(),
+            topic: entry.topic.to_string(),
             question: entry.question().to_owned(),
             phrasings: entry.phrasings.iter().skip(1).cloned().collect(),
             answer: entry.answer.iter().map(|(language, text)| (language.tag(), text.to_owned())).collect(),

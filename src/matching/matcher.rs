@@ -1,8 +1,9 @@
 //! Finds the entries a text may ask for.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::confidence::confidence;
 use super::features::Features;
@@ -13,7 +14,7 @@ use crate::analysis::{Analysis, Analyzer, letters};
 use crate::index::{Budget, IndexError, PhrasingIndex};
 
 /// Bounds of one retrieval; measured in `benches/matching.rs`.
-const BUDGET: Budget = Budget { postings: 24_000, hits: 96 };
+const BUDGET: Budget = Budget { postings: 10_000, hits: 64 };
 
 /// An entry that may be asked for, with its best phrasing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,8 +62,8 @@ pub struct Matcher {
     table: Phrasings,
     index: PhrasingIndex,
     ranker: Ranker,
-    /// Phrasings by key.
-    exact: FxHashMap<Box<str>, Vec<u32>>,
+    /// Phrasings by the hash of their key.
+    exact: Vec<(u64, u32)>,
 }
 
 impl Matcher {
@@ -71,11 +72,9 @@ impl Matcher {
     /// # Errors
     /// When the index cannot be read.
     pub fn new(analyzer: Arc<Analyzer>, table: Phrasings, index: PhrasingIndex) -> Result<Self, IndexError> {
-        let mut exact: FxHashMap<Box<str>, Vec<u32>> = FxHashMap::default();
-        for (number, text) in (0..).zip(table.texts()) {
-            let key: String = letters(text).collect();
-            exact.entry(key.into()).or_default().push(number);
-        }
+        let mut exact: Vec<(u64, u32)> =
+            (0..).zip(table.texts()).map(|(number, text)| (key_hash(text), number)).collect();
+        exact.sort_unstable();
         let ranker = Ranker::learn(&table, &index, &analyzer)?;
         Ok(Self { analyzer, table, index, ranker, exact })
     }
@@ -90,6 +89,15 @@ impl Matcher {
     #[must_use]
     pub fn phrasings(&self) -> &Phrasings {
         &self.table
+    }
+
+    /// Phrasings with the same letters.
+    fn exact(&self, canonical: &str) -> Vec<u32> {
+        let hash = key_hash(canonical);
+        let start = self.exact.partition_point(|(known, _)| *known < hash);
+        let same_hash =
+            self.exact[start..].iter().take_while(|(known, _)| *known == hash).map(|(_, phrasing)| *phrasing);
+        same_hash.filter(|phrasing| letters(self.table.text(*phrasing as usize)).eq(letters(canonical))).collect()
     }
 
     /// The best `limit` entries. `rank` tells an entry's specificity, or `None` when it does not hold here and now.
@@ -108,8 +116,7 @@ impl Matcher {
         let query = Query::new(analysis, &self.table);
         let terms = probe(analysis, &self.analyzer);
         let hits = self.index.retrieve(&terms, BUDGET)?;
-        let key: String = letters(&analysis.text).collect();
-        let exact = self.exact.get(key.as_str()).map_or(&[][..], Vec::as_slice);
+        let exact = self.exact(&analysis.text);
         let phrasings = exact.iter().copied().chain(hits.iter().map(|hit| hit.phrasing));
         let mut best: FxHashMap<u32, Candidate> = FxHashMap::default();
         for phrasing in phrasings {
@@ -139,6 +146,13 @@ impl Matcher {
         }
         Ok(Match { candidates: ranked(best, limit, rank) })
     }
+}
+
+/// Hash of a canonical text's letters.
+fn key_hash(canonical: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    letters(canonical).for_each(|letter| letter.hash(&mut hasher));
+    hasher.finish()
 }
 
 fn ranked(best: FxHashMap<u32, Candidate>, limit: usize, rank: impl Fn(u32) -> Option<u8>) -> Vec<Candidate> {

@@ -1,5 +1,7 @@
 //! A customer's text as weighted units, ready to be compared with phrasings.
 
+use std::cell::RefCell;
+
 use rustc_hash::FxHashMap;
 
 use super::table::{Phrasings, Unit, WORD_UNIT, WORD_WEIGHT};
@@ -16,6 +18,8 @@ pub(super) struct Query {
     /// Place of a gram in `grams`.
     gram_places: FxHashMap<u64, usize>,
     grams: Vec<f32>,
+    /// The comparison in which each gram was last met, and the number of the present one.
+    met: RefCell<(Vec<u32>, u32)>,
     word_places: FxHashMap<u32, usize>,
     words: Vec<f32>,
     /// Length of the vector of gram rarities, and of word rarities.
@@ -42,6 +46,7 @@ impl Query {
         let mut query = Self {
             gram_places: FxHashMap::default(),
             grams: Vec::new(),
+            met: RefCell::default(),
             word_places: FxHashMap::default(),
             words: Vec::new(),
             norms: [0.0; 2],
@@ -103,11 +108,13 @@ impl Query {
 
     /// Shared squared rarity of grams with a phrasing's canonical text.
     pub fn shared_grams(&self, text: &str) -> f32 {
-        let mut seen = vec![false; self.grams.len()];
+        let (met, present) = &mut *self.met.borrow_mut();
+        met.resize(self.grams.len(), 0);
+        *present += 1;
         let mut shared = 0.0;
         gram_keys(text, |key| {
             if let Some(place) = self.gram_places.get(&key)
-                && !std::mem::replace(&mut seen[*place], true)
+                && std::mem::replace(&mut met[*place], *present) != *present
             {
                 shared += self.grams[*place].powi(2);
             }

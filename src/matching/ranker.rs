@@ -12,6 +12,7 @@ use super::query::{Query, probe};
 use super::table::{Phrasings, Unit};
 use crate::analysis::{Analysis, Analyzer};
 use crate::index::{Budget, IndexError, PhrasingIndex};
+use crate::parallel;
 
 /// Ridge `a`: how far a phrasing's own noise is distrusted.
 const RIDGE: f64 = 0.5;
@@ -23,7 +24,7 @@ const RIVALS: usize = 100;
 const OWN: usize = 200;
 
 /// Budget of the retrieval that finds rivals.
-const BUDGET: Budget = Budget { postings: 24_000, hits: 64 };
+const BUDGET: Budget = Budget { postings: 10_000, hits: 64 };
 
 /// Phrasings at which half of an entry's score is what was learned.
 const HALF_TRUST: f32 = 2.0;
@@ -47,17 +48,9 @@ impl Ranker {
             members[entry].push(u32::try_from(phrasing).unwrap_or(u32::MAX));
         }
         let pupil = Pupil { table, index, analyzer };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = members.len().div_ceil(cores).max(1);
-        let learned: Result<Vec<Vec<_>>, IndexError> = std::thread::scope(|scope| {
-            let workers: Vec<_> = members
-                .chunks(share)
-                .map(|chunk| scope.spawn(|| chunk.iter().map(|own| pupil.model(own)).collect::<Result<Vec<_>, _>>()))
-                .collect();
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Ok(Vec::new()))).collect()
-        });
+        let models = parallel::flat_map(&members, |run| run.iter().map(|own| pupil.model(own)).collect());
         let trust = members.iter().map(|own| trust(own.len())).collect();
-        Ok(Self { models: learned?.into_iter().flatten().collect(), trust })
+        Ok(Self { models: models.into_iter().collect::<Result<_, _>>()?, trust })
     }
 
     /// What was learned of an entry says to a query with these units: about 1 for its own phrasings, about 0 for others.

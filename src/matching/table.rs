@@ -1,10 +1,11 @@
 //! Every phrasing of a generation in compact form: canonical text, words, lengths; and how rare each unit is.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::query::gram_keys;
 use crate::analysis::{Analysis, Analyzer};
 use crate::index::rarity;
+use crate::parallel;
 
 /// A character, a pair of neighbours (see [`gram_keys`]) or a word's id with [`WORD_UNIT`] added.
 pub(super) type Unit = u64;
@@ -39,35 +40,26 @@ pub struct Phrasings {
 }
 
 impl Phrasings {
-    /// Collects phrasings given as `(entry number, canonical analysis)`, in the index's order.
-    #[must_use]
-    pub fn build<'a>(phrasings: impl Iterator<Item = (u32, &'a Analysis)>, analyzer: &Analyzer) -> Self {
-        let mut table = Self::default();
-        for (entry, analysis) in phrasings {
-            table.push(entry, analysis, analyzer);
-        }
-        table.measure();
-        table
-    }
-
-    fn push(&mut self, entry: u32, analysis: &Analysis, analyzer: &Analyzer) {
+    /// Adds a phrasing of an entry; phrasings come in the index's order.
+    pub fn push(&mut self, entry: u32, analysis: &Analysis, analyzer: &Analyzer) {
         self.texts.push_str(&analysis.text);
         self.text_ends.push(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
-        let mut seen = FxHashSet::default();
+        let first = self.words.len();
         for word in analysis.word_texts() {
             let id = self.intern(word, analyzer);
-            if seen.insert(id) {
+            if !self.words[first..].contains(&id) {
                 self.words.push(id);
                 self.word_counts[id as usize] += 1;
             }
         }
         self.word_ends.push(u32::try_from(self.words.len()).unwrap_or(u32::MAX));
-        let mut grams = FxHashSet::default();
-        gram_keys(&analysis.text, |key| {
-            if grams.insert(key) {
-                *self.gram_counts.entry(key).or_default() += 1;
-            }
-        });
+        let mut grams = Vec::with_capacity(32);
+        gram_keys(&analysis.text, |key| grams.push(key));
+        grams.sort_unstable();
+        grams.dedup();
+        for gram in grams {
+            *self.gram_counts.entry(gram).or_default() += 1;
+        }
         self.entries.push(entry);
     }
 
@@ -86,20 +78,23 @@ impl Phrasings {
         id
     }
 
-    fn measure(&mut self) {
-        self.norms = (0..self.len())
-            .map(|phrasing| {
-                let mut seen = FxHashSet::default();
-                let mut grams = 0.0;
-                gram_keys(self.text(phrasing), |key| {
-                    if seen.insert(key) {
-                        grams += self.gram_rarity(key).powi(2);
-                    }
-                });
-                let words: f32 = self.words(phrasing).iter().map(|word| self.word_rarity(Some(*word)).powi(2)).sum();
-                [grams.sqrt(), words.sqrt()]
-            })
-            .collect();
+    /// The table with the lengths of all vectors, once every phrasing is there.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        let numbers: Vec<usize> = (0..self.len()).collect();
+        self.norms = parallel::flat_map(&numbers, |run| run.iter().map(|number| self.lengths(*number)).collect());
+        self
+    }
+
+    /// Lengths of a phrasing's vectors of gram rarities and of word rarities.
+    fn lengths(&self, phrasing: usize) -> [f32; 2] {
+        let mut keys = Vec::with_capacity(32);
+        gram_keys(self.text(phrasing), |key| keys.push(key));
+        keys.sort_unstable();
+        keys.dedup();
+        let grams: f32 = keys.iter().map(|key| self.gram_rarity(*key).powi(2)).sum();
+        let words: f32 = self.words(phrasing).iter().map(|word| self.word_rarity(Some(*word)).powi(2)).sum();
+        [grams.sqrt(), words.sqrt()]
     }
 
     /// Number of phrasings.

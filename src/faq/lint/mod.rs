@@ -14,15 +14,20 @@ use super::script::{Script, ScriptKind};
 use super::template::{INCIDENT, SITUATION, TemplateError, render};
 use super::{Corpus, Entry};
 use crate::analysis::Analyzer;
+use crate::parallel;
 
 /// Checks the draft; `today` is the day by which dates count as expired.
 pub(super) fn check(draft: &Draft, analyzer: &Analyzer, today: Date, faults: &mut Faults) {
     let lint = Lint { corpus: &draft.corpus, analyzer, today };
-    for (index, (entry, place)) in draft.corpus.entries.iter().zip(&draft.entries).enumerate() {
-        lint.entry(entry, place, &draft.phrasings[index], faults);
+    let numbers: Vec<usize> = (0..draft.corpus.entries.len()).collect();
+    let checked = parallel::flat_map(&numbers, |run| run.iter().map(|number| lint.entry(draft, *number)).collect());
+    let mut keys = Vec::with_capacity(checked.len());
+    for (own_keys, own_faults) in checked {
+        keys.push(own_keys);
+        faults.append(own_faults);
     }
     lint.entry_ids(draft, faults);
-    lint.phrasings(draft, faults);
+    lint.phrasings(draft, keys, faults);
     for (script, place) in draft.corpus.scripts.iter().zip(&draft.scripts) {
         lint.script(script, place, faults);
     }
@@ -36,7 +41,20 @@ struct Lint<'a> {
 }
 
 impl Lint<'_> {
-    fn entry(&self, entry: &Entry, place: &Place, lines: &[usize], faults: &mut Faults) {
+    /// Checks an entry by itself; the keys of its phrasings, and its faults.
+    fn entry(&self, draft: &Draft, number: usize) -> (Vec<String>, Faults) {
+        let (entry, place) = (&draft.corpus.entries[number], &draft.entries[number]);
+        let mut faults = Faults::default();
+        self.answer(entry, place, &mut faults);
+        let keys: Vec<String> = entry.phrasings.iter().map(|phrasing| self.analyzer.key(phrasing)).collect();
+        for (place_in_entry, _) in keys.iter().enumerate().filter(|(_, key)| key.is_empty()) {
+            let what = format!("the phrasing 「{}」 holds no letter", entry.phrasings[place_in_entry]);
+            faults.error(&place.file, draft.phrasings[number][place_in_entry], what, "write a question, or delete it");
+        }
+        (keys, faults)
+    }
+
+    fn answer(&self, entry: &Entry, place: &Place, faults: &mut Faults) {
         let error = |faults: &mut Faults, what: String, mend: &str| faults.error(&place.file, place.line, what, mend);
         if entry.answer.is_empty() {
             error(faults, format!("`{}` has no answer", entry.id), "write an answer, or delete the entry");
@@ -52,16 +70,6 @@ impl Lint<'_> {
                 format!("`{}` has expired", entry.id),
                 "renew valid_until, or delete the entry",
             );
-        }
-        for (phrasing, line) in entry.phrasings.iter().zip(lines) {
-            if self.analyzer.key(phrasing).is_empty() {
-                faults.error(
-                    &place.file,
-                    *line,
-                    format!("the phrasing 「{phrasing}」 holds no letter"),
-                    "write a question, or delete it",
-                );
-            }
         }
     }
 
@@ -82,32 +90,40 @@ impl Lint<'_> {
     }
 
     /// The same phrasing may stand in two entries only when their scopes differ: then the more specific one wins.
-    fn phrasings(&self, draft: &Draft, faults: &mut Faults) {
-        let mut first: FxHashMap<String, (usize, usize)> = FxHashMap::default();
-        for (index, entry) in self.corpus.entries.iter().enumerate() {
-            for (phrasing, line) in entry.phrasings.iter().zip(&draft.phrasings[index]) {
-                let key = self.analyzer.key(phrasing);
-                let Some((other, other_line)) = first.insert(key, (index, *line)) else {
-                    continue;
-                };
-                let place = &draft.entries[index];
-                let known = &self.corpus.entries[other];
-                if other == index {
-                    let what = format!("the phrasing 「{phrasing}」 stands in line {other_line} already");
-                    faults.warning(&place.file, *line, what, "delete one of the two: they are the same to the matcher");
-                } else if known.scope == entry.scope {
-                    let what = format!(
-                        "the phrasing 「{phrasing}」 of `{}` is also one of `{}` ({}:{other_line})",
-                        entry.id, known.id, draft.entries[other].file
-                    );
-                    faults.error(
-                        &place.file,
-                        *line,
-                        what,
-                        "delete it from one of the two entries, or give them different scopes",
-                    );
+    fn phrasings(&self, draft: &Draft, keys: Vec<Vec<String>>, faults: &mut Faults) {
+        let mut known: FxHashMap<String, Vec<(usize, usize)>> = FxHashMap::default();
+        for (number, keys) in keys.into_iter().enumerate() {
+            for (place, key) in keys.into_iter().enumerate() {
+                let line = draft.phrasings[number][place];
+                let others = known.entry(key).or_default();
+                if let Some((other, other_line)) = others.iter().find(|(other, _)| self.collide(number, *other)) {
+                    self.repeated(draft, (number, place), (*other, *other_line), faults);
+                } else {
+                    others.push((number, line));
                 }
             }
+        }
+    }
+
+    fn collide(&self, number: usize, other: usize) -> bool {
+        self.corpus.entries[number].scope == self.corpus.entries[other].scope
+    }
+
+    fn repeated(&self, draft: &Draft, here: (usize, usize), there: (usize, usize), faults: &mut Faults) {
+        let (number, place) = here;
+        let (other, other_line) = there;
+        let (entry, known) = (&self.corpus.entries[number], &self.corpus.entries[other]);
+        let phrasing = &entry.phrasings[place];
+        let (file, line) = (&draft.entries[number].file, draft.phrasings[number][place]);
+        if number == other {
+            let what = format!("the phrasing 「{phrasing}」 stands in line {other_line} already");
+            faults.warning(file, line, what, "delete one of the two: they are the same to the matcher");
+        } else {
+            let what = format!(
+                "the phrasing 「{phrasing}」 of `{}` is also one of `{}` ({}:{other_line})",
+                entry.id, known.id, draft.entries[other].file
+            );
+            faults.error(file, line, what, "delete it from one of the two entries, or give them different scopes");
         }
     }
 
