@@ -1,6 +1,6 @@
 //! The editable part of the analysis: dictionary, synonyms and rewrites, read from plain text.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use rustc_hash::FxHashMap;
 
 /// A fault in one line of a lexicon file.
@@ -188,7 +188,11 @@ impl Rewrites {
 
     fn new(pairs: Vec<(String, String)>) -> Self {
         let (sources, targets): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        let matcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&sources).ok();
+        let matcher = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&sources)
+            .ok();
         Self { matcher, targets }
     }
 

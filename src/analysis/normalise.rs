@@ -22,12 +22,15 @@ pub(super) struct Normalised {
 
 /// Canonical text of `raw`. Idempotent; never fails: what cannot be read is a boundary.
 pub(super) fn normalise(raw: &str, converter: &Converter, rewrites: &Rewrites) -> Normalised {
-    let folded = if raw.chars().all(is_plain) { clean(raw.chars(), converter) } else { clean(fold(raw), converter) };
+    let folded =
+        if raw.chars().all(is_plain) { clean(raw.chars().map(narrow), converter) } else { clean(fold(raw), converter) };
     let mut text = folded.text;
-    if folded.count.traditional > 0
-        && let Some(simplified) = converter.simplify(&text)
-    {
-        text = simplified;
+    // Characters may become neighbours when marks between them go: Hangul letters then compose.
+    if !text.chars().all(is_plain) {
+        text = text.nfc().collect();
+    }
+    if folded.count.traditional > 0 {
+        text = simplify(text, converter);
     }
     if let Some(rewritten) = rewrites.apply(&text) {
         text = rewritten;
@@ -35,9 +38,36 @@ pub(super) fn normalise(raw: &str, converter: &Converter, rewrites: &Rewrites) -
     Normalised { text, language: folded.count.language() }
 }
 
+/// Conversions after which a chain of OpenCC's phrases is cut off.
+const PASSES: usize = 4;
+
+/// Simplified form of `text`: a phrase may yield a character that is Traditional elsewhere (么麼 -> 幺麽 -> 幺么).
+fn simplify(mut text: String, converter: &Converter) -> String {
+    for _ in 0..PASSES {
+        match converter.simplify(&text) {
+            Some(next) if next != text => text = next,
+            _ => break,
+        }
+        if !text.chars().any(|c| converter.is_traditional(c)) {
+            break;
+        }
+    }
+    text
+}
+
 /// Characters that NFKC leaves alone and [`clean`] reads by itself.
 fn is_plain(c: char) -> bool {
-    c.is_ascii() || is_han(c) || is_cjk_punctuation(c)
+    c.is_ascii() || is_han(c) && !matches!(c, '\u{2F800}'..='\u{2FA1F}') || is_cjk_punctuation(c) || is_full_width(c)
+}
+
+/// Full-width forms of ASCII: most Chinese questions have one, the comma or the question mark.
+fn is_full_width(c: char) -> bool {
+    matches!(c, '\u{FF01}'..='\u{FF5E}')
+}
+
+/// The ASCII character of a full-width form, as NFKC has it.
+fn narrow(c: char) -> char {
+    if is_full_width(c) { char::from_u32(c as u32 - 0xFEE0).unwrap_or(c) } else { c }
 }
 
 /// Compatibility forms folded, letters lower case.

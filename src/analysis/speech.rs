@@ -104,13 +104,18 @@ impl SpeechLexicon {
 pub(super) struct Fillers {
     words: FxHashSet<String>,
     longest: usize,
+    /// What fillers begin and end with: few messages do, and the others need no more than this.
+    firsts: FxHashSet<char>,
+    lasts: FxHashSet<char>,
 }
 
 impl Fillers {
     pub fn new(words: impl IntoIterator<Item = String>) -> Self {
         let words: FxHashSet<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
         let longest = words.iter().map(|word| word.chars().count()).max().unwrap_or(0);
-        Self { words, longest }
+        let firsts = words.iter().filter_map(|word| word.chars().next()).collect();
+        let lasts = words.iter().filter_map(|word| word.chars().next_back()).collect();
+        Self { words, longest, firsts, lasts }
     }
 
     /// What is left of `text` without fillers and boundaries at both ends; all but the boundaries when nothing else
@@ -131,6 +136,9 @@ impl Fillers {
     /// End of the longest filler at the start.
     fn after_filler(&self, text: &str, rest: &Range<usize>, is_edge: impl Fn(usize) -> bool) -> Option<usize> {
         let part = &text[rest.clone()];
+        if !part.starts_with(|c| self.firsts.contains(&c)) {
+            return None;
+        }
         let ends = part.char_indices().map(|(at, c)| at + c.len_utf8()).take(self.longest);
         ends.filter(|end| is_edge(rest.start + end) && self.words.contains(&part[..*end]))
             .last()
@@ -140,6 +148,9 @@ impl Fillers {
     /// Start of the longest filler at the end.
     fn before_filler(&self, text: &str, rest: &Range<usize>, is_edge: impl Fn(usize) -> bool) -> Option<usize> {
         let part = &text[rest.clone()];
+        if !part.ends_with(|c| self.lasts.contains(&c)) {
+            return None;
+        }
         let starts = part.char_indices().rev().map(|(at, _)| at).take(self.longest);
         starts
             .filter(|start| is_edge(rest.start + start) && self.words.contains(&part[*start..]))

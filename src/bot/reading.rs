@@ -95,8 +95,11 @@ impl<'a> Reading<'a> {
             rendered = self.words(&choice, conversation, agents, incident);
         }
         let sent = sent(&choice, &rendered, incident);
-        let heard =
-            Heard { canonical: self.analysis.text.clone(), language: self.analysis.language, afresh: turn.is_first() };
+        let heard = Heard {
+            canonical: self.analysis.text.clone(),
+            language: self.language(conversation),
+            afresh: turn.is_first(),
+        };
         let after = conversation.clone().after(self.event, heard, &sent, self.now);
         let decision = self.decision(&choice, rendered, &after);
         let decision = serde_json::to_value(&decision).unwrap_or_default();
@@ -138,7 +141,7 @@ impl<'a> Reading<'a> {
     ) -> Rendered {
         let context = &self.event.context;
         let known = if conversation.returning { CustomerKind::Returning } else { CustomerKind::New };
-        let language = self.analysis.language.or(conversation.language).unwrap_or(Language::ZhHans);
+        let language = self.language(conversation).unwrap_or(Language::ZhHans);
         let analyzer = self.generation.matcher.analyzer();
         Wordings {
             corpus: &self.generation.corpus,
@@ -159,6 +162,19 @@ impl<'a> Reading<'a> {
             traditionalise: &|text| analyzer.traditionalise(text),
         }
         .render(choice)
+    }
+
+    /// The customer's language; characters that both scripts share (二, 人工) do not turn a Traditional writer Simplified.
+    fn language(&self, conversation: &Conversation) -> Option<Language> {
+        let text = self.event.text.as_str();
+        match (self.analysis.language, conversation.language) {
+            (Some(Language::ZhHans), Some(Language::ZhHant))
+                if self.generation.matcher.analyzer().traditionalise(text) == text =>
+            {
+                Some(Language::ZhHant)
+            }
+            (said, before) => said.or(before),
+        }
     }
 
     /// The last gate: a menu may be older than the knowledge.

@@ -106,6 +106,8 @@ pub(super) struct Draft {
     pub phrasings: Vec<Vec<usize>>,
     /// A place a script.
     pub scripts: Vec<Place>,
+    /// A place a value of `shop.toml`, by name.
+    pub variables: Vec<Place>,
 }
 
 impl Draft {
@@ -132,6 +134,7 @@ impl Draft {
     fn read_jsonl(&mut self, file: &SourceFile, faults: &mut Faults) {
         let name: Arc<str> = file.name.as_str().into();
         for (line, entry) in jsonl::read(&file.name, &file.text, faults) {
+            check_id(&file.name, line, &entry.id, faults);
             self.entries.push(Place { file: Arc::clone(&name), line });
             self.phrasings.push(vec![line; entry.phrasings.len()]);
             self.corpus.entries.push(entry);
@@ -153,15 +156,7 @@ impl Draft {
     }
 
     fn push_entry(&mut self, toml: &TomlFile<'_>, line: usize, topic: &Arc<str>, raw: RawEntry, faults: &mut Faults) {
-        let id_line = toml.line(raw.id.span().start);
-        if !is_id(raw.id.get_ref()) {
-            faults.error(
-                toml.name,
-                id_line,
-                format!("`{}` is no id", raw.id.get_ref()),
-                "use lower-case letters, digits and hyphens",
-            );
-        }
+        check_id(toml.name, toml.line(raw.id.span().start), raw.id.get_ref(), faults);
         let mut lines = vec![toml.line(raw.question.span().start)];
         lines.extend(raw.phrasings.iter().map(|phrasing| toml.line(phrasing.span().start)));
         let answer = wording(toml, raw.answer, faults);
@@ -215,8 +210,19 @@ impl Draft {
         let Some(mut toml) = TomlFile::parse(&file.name, &file.text, faults) else {
             return;
         };
-        self.corpus.variables = toml.value::<BTreeMap<String, String>>("variables", faults).unwrap_or_default();
+        let values = toml.value::<BTreeMap<String, Spanned<String>>>("variables", faults).unwrap_or_default();
+        let name: Arc<str> = file.name.as_str().into();
+        for (key, value) in values {
+            self.variables.push(Place { file: Arc::clone(&name), line: toml.line(value.span().start) });
+            self.corpus.variables.insert(key, value.into_inner());
+        }
         toml.finish("[variables]", faults);
+    }
+}
+
+fn check_id(file: &str, line: usize, id: &str, faults: &mut Faults) {
+    if !is_id(id) {
+        faults.error(file, line, format!("`{id}` is no id"), "use lower-case letters, digits and hyphens");
     }
 }
 

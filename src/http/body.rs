@@ -1,7 +1,8 @@
-//! JSON bodies: a fault names its place.
+//! JSON bodies and ids in paths: a fault names its place.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::App;
@@ -18,10 +19,28 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
             axum::http::StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(app.config.limits.body_bytes),
             _ => ApiError::not_json(rejection.body_text()),
         })?;
+        // serde would read a list as the fields in their order.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(ApiError::invalid("invalid type: a list, expected an object"));
+        }
         match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(Self(value)),
             Err(error) if error.is_data() => Err(ApiError::invalid(error.to_string())),
             Err(error) => Err(ApiError::not_json(error.to_string())),
+        }
+    }
+}
+
+/// The id at the end of a path.
+pub(super) struct PathId(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(rejection) => Err(ApiError::invalid(rejection.body_text())),
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
 use super::auth::{Caller, Permission};
+use super::body::PathId;
 use super::error::{ApiError, Problem};
 use crate::faq::scope::Scope;
 use crate::faq::{Audience, Entry};
@@ -61,7 +62,7 @@ impl EntryView {
 pub(super) async fn get(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
 ) -> Result<Json<EntryView>, ApiError> {
     caller.require(Permission::Read)?;
     let generation = app.bot.knowledge().current();

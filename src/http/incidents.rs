@@ -1,7 +1,7 @@
 //! `/v1/incidents`: open and close incidents.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::auth::{Caller, Permission};
-use super::body::JsonBody;
+use super::body::{JsonBody, PathId};
 use super::error::{ApiError, Problem};
 use crate::bot::now;
 use crate::conversation::event::Id;
@@ -60,7 +60,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<
 pub(super) async fn put(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     JsonBody(body): JsonBody<IncidentBody>,
 ) -> Result<Json<Incident>, ApiError> {
     caller.require(Permission::Edit)?;
@@ -85,11 +85,7 @@ pub(super) async fn put(
     (status = 204, description = "Closed"),
     (status = 404, description = "No such incident is open", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn close(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, ApiError> {
+pub(super) async fn close(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<StatusCode, ApiError> {
     caller.require(Permission::Edit)?;
     require_open(&app, &caller, &id).await?;
     if app.bot.store().close_incident(&id).await? {

@@ -144,7 +144,21 @@ impl Matcher {
             candidate.features.trust = self.ranker.trust(candidate.entry);
             candidate.score = candidate.features.score();
         }
-        Ok(Match { candidates: ranked(best, limit, rank) })
+        Ok(Match { candidates: in_order(self.placed(best, rank), limit) })
+    }
+
+    /// Candidates with their specificity; of entries asked for in the same words the most specific stands for all.
+    fn placed(&self, best: FxHashMap<u32, Candidate>, rank: impl Fn(u32) -> Option<u8>) -> Vec<(u8, Candidate)> {
+        let mut placed: Vec<(u8, Candidate)> =
+            best.into_values().filter_map(|candidate| Some((rank(candidate.entry)?, candidate))).collect();
+        let text = |candidate: &Candidate| self.table.text(candidate.phrasing as usize);
+        let mut strongest: FxHashMap<&str, u8> = FxHashMap::default();
+        for (rank, candidate) in &placed {
+            let known = strongest.entry(text(candidate)).or_default();
+            *known = (*known).max(*rank);
+        }
+        placed.retain(|(rank, candidate)| strongest.get(text(candidate)) == Some(rank));
+        placed
     }
 }
 
@@ -155,19 +169,21 @@ fn key_hash(canonical: &str) -> u64 {
     hasher.finish()
 }
 
-fn ranked(best: FxHashMap<u32, Candidate>, limit: usize, rank: impl Fn(u32) -> Option<u8>) -> Vec<Candidate> {
-    let mut ranked: Vec<(u8, Candidate)> =
-        best.into_values().filter_map(|candidate| Some((rank(candidate.entry)?, candidate))).collect();
+/// The best `limit`, best first, with their confidences.
+fn in_order(mut ranked: Vec<(u8, Candidate)>, limit: usize) -> Vec<Candidate> {
     ranked.sort_unstable_by(|(a_rank, a), (b_rank, b)| {
         b.exact.cmp(&a.exact).then(b.score.total_cmp(&a.score)).then(b_rank.cmp(a_rank)).then(a.entry.cmp(&b.entry))
     });
     let scores: Vec<f32> = ranked.iter().take(2).map(|(_, candidate)| candidate.score).collect();
     ranked.truncate(limit);
+    // Confidence weighs more than the score; it must not turn the order round.
+    let mut ceiling = 1.0_f32;
     for (place, (_, candidate)) in ranked.iter_mut().enumerate() {
         let rival = if place == 0 { scores.get(1) } else { scores.first() };
         let margin = candidate.score - rival.copied().unwrap_or(0.0);
-        candidate.confidence =
-            if candidate.exact { 1.0 } else { confidence(&candidate.features, candidate.score, margin) };
+        let confidence = if candidate.exact { 1.0 } else { confidence(&candidate.features, candidate.score, margin) };
+        candidate.confidence = confidence.min(ceiling);
+        ceiling = candidate.confidence;
     }
     ranked.into_iter().map(|(_, candidate)| candidate).collect()
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use self::wording::{Problem, is_bare_greeting, problems};
+use self::wording::{Problem, is_bare_greeting, problems, value_problems};
 use super::fault::{Faults, Severity};
 use super::load::{Draft, Place};
 use super::script::{Script, ScriptKind};
@@ -32,6 +32,10 @@ pub(super) fn check(draft: &Draft, analyzer: &Analyzer, today: Date, faults: &mu
         lint.script(script, place, faults);
     }
     lint.script_ids(draft, faults);
+    lint.values(draft, faults);
+    if draft.corpus.entries.is_empty() && !faults.has_errors() {
+        faults.error("faq", 0, "no entries: nothing could be answered", "write at least one [[entry]]");
+    }
 }
 
 struct Lint<'a> {
@@ -181,6 +185,21 @@ impl Lint<'_> {
         if !texts.any(|text| render(text, &known).is_ok()) {
             let what = format!("every wording of `{}` needs a value that may be missing", script.id);
             faults.error(&place.file, place.line, what, "write `fallback = \"...\"` without such placeholders");
+        }
+    }
+
+    /// What `shop.toml` fills into wordings is read by customers as well.
+    fn values(&self, draft: &Draft, faults: &mut Faults) {
+        for ((name, text), place) in self.corpus.variables.iter().zip(&draft.variables) {
+            if text.trim().is_empty() {
+                let what = format!("`{name}` is empty: wordings with it would have a gap");
+                faults.error(&place.file, place.line, what, "write the value, or delete the line");
+            }
+            for Problem { severity, what, mend } in value_problems(text, self.analyzer) {
+                if severity == Severity::Error {
+                    faults.error(&place.file, place.line, format!("`{name}`: {what}"), mend);
+                }
+            }
         }
     }
 

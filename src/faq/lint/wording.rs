@@ -103,12 +103,32 @@ pub(super) fn problems(text: &str, analyzer: &Analyzer) -> Vec<Problem> {
         .collect()
 }
 
-/// Letters that a greeting needs beyond its salutation to carry anything.
-const GREETING_CONTENT: usize = 8;
+/// Rules that a value of `shop.toml` breaks; numbers that are bound there are what other rules ask for.
+pub(super) fn value_problems(text: &str, analyzer: &Analyzer) -> Vec<Problem> {
+    let bound = ["a phone number", "a scarcity claim without a bound value", "an answer without content"];
+    problems(text, analyzer).into_iter().filter(|problem| !bound.contains(&problem.what)).collect()
+}
+
+/// Letters that a greeting needs beyond its courtesies to carry anything.
+const GREETING_CONTENT: usize = 5;
+
+/// Courtesies, in squeezed canonical text.
+const COURTESIES: &str = r"欢迎(?:您|你)?(?:来到|光临|惠顾|回来)?|光临|惠顾|(?:本|小|我们)?店铺?|(?:很|非常|十分)?(?:高兴|荣幸|乐意)|(?:竭诚)?为(?:您|你)服务|请?(?:稍等|稍候)(?:一下)?|在(?:的|吗|呢)|您|你|亲|好|们|的|啊|呀|哦|呢|hello|hi|dear|customer|friend|there|welcome|to(?:our)?(?:shop|store)|nicetomeetyou|gladtoserveyou|pleasewait|onemoment|good(?:morning|afternoon|evening)";
+
+/// A name, which is a courtesy whatever it is filled with.
+const NAME: &str = r"\{\{\s*(?:customer|shop)_name\b.*?\}\}";
+
+static COURTESY_PATTERNS: LazyLock<Option<(Regex, Regex)>> =
+    LazyLock::new(|| Some((Regex::new(NAME).ok()?, Regex::new(COURTESIES).ok()?)));
 
 /// Whether a greeting says nothing but hello.
 pub(super) fn is_bare_greeting(text: &str, analyzer: &Analyzer) -> bool {
-    !text.contains("{{ promo") && letters(&analyzer.analyse(text).text).count() < GREETING_CONTENT
+    let Some((name, courtesies)) = &*COURTESY_PATTERNS else { return false };
+    if text.contains("{{ promo") {
+        return false;
+    }
+    let squeezed: String = letters(&analyzer.canonical(&name.replace_all(text, ","))).collect();
+    courtesies.replace_all(&squeezed, "").chars().count() < GREETING_CONTENT
 }
 
 #[cfg(test)]

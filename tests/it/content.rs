@@ -1,0 +1,438 @@
+//! Content: every fault of all files at once, good content loads, and a broken reload changes nothing.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use yingda::analysis::language::Language;
+use yingda::faq::Entry;
+use yingda::faq::fault::{Fault, Severity};
+use yingda::faq::load::{LoadError, load};
+use yingda::faq::script::ScriptKind;
+
+use crate::harness::{Plan, TODAY, editable, fixture, project, starter_pack};
+
+fn faults(folder: &Path) -> Vec<Fault> {
+    match load(folder, TODAY) {
+        Ok(loaded) => loaded.warnings,
+        Err(LoadError::Faults(faults)) => faults,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn shown(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
+}
+
+#[test]
+fn every_fault_of_all_files_is_found_at_once() {
+    insta::assert_snapshot!(shown(&faults(&fixture("faq_bad"))));
+}
+
+#[test]
+fn each_fault_says_what_is_wrong_and_how_to_mend_it() {
+    for fault in faults(&fixture("faq_bad")) {
+        assert!(!fault.what.is_empty() && !fault.mend.is_empty(), "{fault}");
+        assert!(fault.line > 0, "{fault}");
+        let lines = std::fs::read_to_string(fixture("faq_bad").join(&fault.file)).unwrap().lines().count();
+        assert!(fault.line <= lines, "{fault}");
+    }
+}
+
+/// Faults of an otherwise good folder in which one file is written or replaced.
+fn with_file(file: &str, text: impl AsRef<[u8]>) -> Vec<Fault> {
+    let folder = editable(&fixture("shop"));
+    std::fs::write(folder.path().join(file), text).unwrap();
+    let mut found = faults(folder.path());
+    found.retain(|fault| fault.file == file);
+    found
+}
+
+fn entry(answer: &str) -> String {
+    format!("[[entry]]\nid = \"probe\"\nquestion = \"这条怎么样\"\nanswer = '''{answer}'''\n")
+}
+
+#[test]
+fn answers_with_a_fault_are_found() {
+    for (answer, severity, what) in [
+        ("", Severity::Error, ""),
+        ("   ", Severity::Error, ""),
+        ("……", Severity::Error, "without content"),
+        ("略", Severity::Error, "without content"),
+        ("TODO", Severity::Error, "without content"),
+        ("希望能帮到您", Severity::Error, "without content"),
+        ("請採納", Severity::Error, "without content"),
+        ("由XXX承运，三天到", Severity::Error, "gap"),
+        ("由xxxx承运，三天到", Severity::Error, "gap"),
+        ("由×××承运，三天到", Severity::Error, "gap"),
+        ("由***承运，三天到", Severity::Error, "gap"),
+        ("付款后X天内发货", Severity::Error, "gap"),
+        ("亲爱的<名字>，您好，已经发货", Severity::Error, "gap"),
+        ("请在____前付款，谢谢", Severity::Error, "gap"),
+        ("请加微信咨询，马上回复", Severity::Error, "off-platform"),
+        ("请加微.信咨询，马上回复", Severity::Error, "off-platform"),
+        ("请加 微 信 咨询，马上回复", Severity::Error, "off-platform"),
+        ("請加微信諮詢，馬上回覆", Severity::Error, "off-platform"),
+        ("加V.X领券，人人有份", Severity::Error, "off-platform"),
+        ("Ｑ Ｑ：1 2 3 4 5 6 7 8，欢迎咨询", Severity::Error, "off-platform"),
+        ("打13800138000就行，随时在线", Severity::Error, "phone"),
+        ("打138 0013 8000就行，随时在线", Severity::Error, "phone"),
+        ("热线400-123-4567，随时在线", Severity::Error, "phone"),
+        ("打１３８００１３８０００就行", Severity::Error, "phone"),
+        ("全网最低价，放心买", Severity::Error, "advertising law"),
+        ("全 網 最 低 價，放心買", Severity::Error, "advertising law"),
+        ("国家级的品质，放心买", Severity::Error, "advertising law"),
+        ("爱买不买，请自便", Severity::Error, "insult"),
+        ("只能怪您下单太晚，请谅解", Severity::Warning, "blame"),
+        ("是您自己没看清楚，请重拍", Severity::Warning, "blame"),
+        ("仅剩3件，快抢，抢完为止", Severity::Error, "scarcity"),
+        ("最后一百件，快抢，抢完为止", Severity::Error, "scarcity"),
+        ("還剩２小時，快搶", Severity::Error, "scarcity"),
+        ("还有{{ nobody_knows }}天就到", Severity::Error, "no source"),
+        ("还有{{ order_id }}，请稍等", Severity::Error, "no source"),
+        ("还有{{ nobody_knows }天就到", Severity::Error, "probe"),
+        ("{% for i in [1] %}好{% endfor %}，已经发货", Severity::Error, "placeholders"),
+    ] {
+        let found = with_file("probe.toml", entry(answer));
+        assert!(
+            found.iter().any(|fault| fault.severity == severity && fault.what.contains(what)),
+            "{answer}: {}",
+            shown(&found)
+        );
+    }
+}
+
+#[test]
+fn ordinary_answers_have_no_fault() {
+    for answer in [
+        "支持微信支付和支付宝，下单时选择即可。",
+        "订单号20261122123456789已经登记，请稍等。",
+        "尺码从XS到XXL都有，详见商品页。",
+        "XL码适合130斤左右。",
+        "还剩{{ stock | default(\"少量\") }}件，需要请尽快下单。",
+        "最后一步点提交就好。",
+        "付款后48小时内发出，{{ promo }}。",
+        "您可以在订单里点申请售后，选择退货退款。",
+        "Please choose a size from S to 3XL.",
+        "没有问题的，七天内都可以退换。",
+        "如果您自己寄回，请保留快递单号。",
+        "不清楚尺码的话，可以看商品页的尺码表。",
+        "本店没有线下门店，全部由仓库直接发出。",
+    ] {
+        let found = with_file("probe.toml", entry(answer));
+        assert!(found.is_empty(), "{answer}: {}", shown(&found));
+    }
+}
+
+#[test]
+fn a_greeting_must_carry_help_or_a_promotion() {
+    let script = |wording: &str| {
+        let scripts = std::fs::read_to_string(fixture("shop/scripts.toml")).unwrap();
+        format!(
+            "{scripts}\n[[script]]\nid = \"probe\"\nkind = \"greeting\"\nchannels = [\"p\"]\nwordings = ['''{wording}''']\n"
+        )
+    };
+    for bare in [
+        "您好",
+        "{{ customer_name | default(\"亲\") }}，您好！",
+        "亲，您好！在的",
+        "欢迎光临",
+        "亲，您好，欢迎光临小店",
+        "您好，很高兴为您服务",
+        "您好，欢迎光临本店，很高兴为您服务",
+        "Hello dear customer",
+        "您好，請稍等",
+    ] {
+        let found = with_file("scripts.toml", script(bare));
+        assert!(found.iter().any(|fault| fault.what.contains("neither help nor promotion")), "{bare}");
+    }
+    for full in [
+        "您好，发货、退换、优惠都可以问我",
+        "您好，现在{{ promo }}",
+        "Hi, ask me about dispatch, returns and discounts.",
+        "亲，尺码、发货都可以问",
+        "{{ customer_name | default(\"亲\") }}，满{{ free_shipping | default(\"99\") }}元包邮",
+    ] {
+        let found = with_file("scripts.toml", script(full));
+        assert!(found.is_empty(), "{full}: {}", shown(&found));
+    }
+}
+
+#[test]
+fn values_of_the_shop_are_checked_like_the_wordings_they_stand_in() {
+    for (value, what) in
+        [("加微.信领券", "off-platform"), ("全网最低", "advertising law"), ("XXX", "gap"), ("", "empty")]
+    {
+        let text = format!("[variables]\nshop_name = \"小店\"\nservice_hours = \"9:00-18:00\"\npromo = \"{value}\"\n");
+        let found = with_file("shop.toml", text);
+        assert!(found.iter().any(|fault| fault.what.contains(what)), "{value:?}: {}", shown(&found));
+    }
+}
+
+#[test]
+fn the_same_phrasing_in_two_entries_of_one_scope_is_found_past_a_scoped_one() {
+    let one = |id: &str, scope: &str| {
+        format!("[[entry]]\nid = \"{id}\"\nquestion = \"能开发票吗\"\nanswer = \"可以，下单时填写抬头。\"\n{scope}\n")
+    };
+    let scoped = "scope = { shop = [\"flagship\"] }";
+    let found = with_file("probe.toml", format!("{}{}{}", one("a", ""), one("b", scoped), one("c", "")));
+    assert_eq!(found.len(), 1, "{}", shown(&found));
+    assert!(found[0].what.contains("`c`") && found[0].what.contains("`a`"), "{}", shown(&found));
+}
+
+#[test]
+fn a_phrasing_is_the_same_in_any_script_width_and_politeness() {
+    for other in ["什麼時候發貨", "什么时候发货？", "亲，什么时候发货呀", "什 么 时 候 发 货", "请问什么时候发货"]
+    {
+        let text = format!("[[entry]]\nid = \"probe\"\nquestion = \"{other}\"\nanswer = \"付款后两天内发出。\"\n");
+        let found = with_file("probe.toml", text);
+        assert!(found.iter().any(|fault| fault.what.contains("`ship`")), "{other}: {}", shown(&found));
+    }
+}
+
+#[test]
+fn jsonl_entries_load() {
+    let row =
+        "{\"id\":\"row\",\"question\":\"能刻字吗\",\"alts\":[\"可以刻名字吗\"],\"answer\":\"可以免费刻六个字。\"}\n";
+    let folder = editable(&fixture("shop"));
+    std::fs::write(folder.path().join("rows.jsonl"), format!("\u{feff}{row}\n")).unwrap();
+    let loaded = load(folder.path(), TODAY).unwrap();
+    let entry = loaded.corpus.entries.iter().find(|entry| &*entry.id == "row").unwrap();
+    assert_eq!(entry.phrasings, ["能刻字吗", "可以刻名字吗"]);
+    assert_eq!(entry.answer.get(Language::En), Some((Language::ZhHans, "可以免费刻六个字。")));
+    assert_eq!(&*entry.topic, "rows");
+}
+
+#[test]
+fn jsonl_entries_are_checked_like_toml_entries() {
+    for (row, what) in [
+        (r#"{"id":"","question":"能刻字吗","answer":"可以免费刻六个字。"}"#, "no id"),
+        (r#"{"id":"A B","question":"能刻字吗","answer":"可以免费刻六个字。"}"#, "no id"),
+        (r#"{"id":"row","question":"","answer":"可以免费刻六个字。"}"#, "no letter"),
+        (r#"{"id":"row","question":"能刻字吗","answer":""}"#, "no answer"),
+        (r#"{"id":"row","question":"能刻字吗","anser":"可以免费刻六个字。"}"#, ""),
+        (r#"{"id":"ship","question":"能刻字吗","answer":"可以免费刻六个字。"}"#, "already"),
+        (r#"{"id":"row","question":"什么时候发货","answer":"可以免费刻六个字。"}"#, "`ship`"),
+    ] {
+        let found = with_file("rows.jsonl", row);
+        assert!(found.iter().any(|fault| fault.what.contains(what)), "{row}: {}", shown(&found));
+    }
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let found = faults(&project("no-such-folder"));
+    let told = found.iter().find(|fault| fault.severity == Severity::Error).expect("an error");
+    assert!(told.what.contains("no-such-folder"), "{told}");
+}
+
+#[test]
+fn an_empty_folder_is_not_a_shop() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = faults(folder.path());
+    assert!(found.iter().any(|fault| fault.what.contains("no scripts")), "{}", shown(&found));
+    assert!(
+        found.iter().any(|fault| fault.severity == Severity::Error && fault.what.contains("no entries")),
+        "a folder that a copy has emptied must not replace what serves: {}",
+        shown(&found)
+    );
+}
+
+#[test]
+fn a_file_that_is_not_utf8_is_named_with_its_line() {
+    let gb18030 = [b"# 1\n# 2\nquestion = \"".as_slice(), &[0xb7, 0xa2, 0xbb, 0xf5], b"\"\n"].concat();
+    for file in ["probe.toml", "rows.jsonl", "dictionary.txt", "scripts.toml"] {
+        let found = with_file(file, &gb18030);
+        assert!(found.iter().any(|fault| fault.line == 3 && fault.what == "not UTF-8"), "{file}: {}", shown(&found));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = editable(&fixture("shop"));
+    let file = folder.path().join("goods.toml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
+    if std::fs::read(&file).is_ok() {
+        return; // root reads everything
+    }
+    let found = faults(folder.path());
+    assert!(
+        found.iter().any(|fault| fault.file == "goods.toml" && fault.what.contains("cannot be read")),
+        "{}",
+        shown(&found)
+    );
+}
+
+#[test]
+fn a_dangling_link_is_named() {
+    let folder = editable(&fixture("shop"));
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join("probe.toml")).unwrap();
+    let found = faults(folder.path());
+    assert!(
+        found.iter().any(|fault| fault.file == "probe.toml" && fault.what.contains("cannot be read")),
+        "{}",
+        shown(&found)
+    );
+}
+
+#[test]
+fn a_file_cut_anywhere_is_never_a_panic() {
+    let text = std::fs::read_to_string(fixture("shop/goods.toml")).unwrap();
+    let folder = editable(&fixture("shop"));
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).step_by(97).collect();
+    for at in places {
+        std::fs::write(folder.path().join("goods.toml"), &text[..at]).unwrap();
+        faults(folder.path());
+    }
+}
+
+#[test]
+fn backup_files_and_other_formats_are_left_alone() {
+    let folder = editable(&fixture("shop"));
+    for name in [".goods.toml.swp", "goods.toml~", ".hidden.toml", "notes.md", "picture.png", "goods.toml.bak"] {
+        std::fs::write(folder.path().join(name), b"\xff\xfe no content").unwrap();
+    }
+    assert!(load(folder.path(), TODAY).is_ok());
+}
+
+#[tokio::test]
+async fn a_broken_reload_lists_its_faults_and_the_old_content_keeps_serving() {
+    let app = Plan::editable_shop().start().await;
+    let generation = app.get("/readyz").await.json()["generation"].clone();
+    let good = app.read_faq("goods.toml");
+    for (what, broken) in [
+        ("half a file", good.as_bytes()[..good.len() / 2].to_vec()),
+        ("not UTF-8", b"\xff\xff".to_vec()),
+        ("a gap", good.replace("每月八号。", "每月XXX号。").into_bytes()),
+    ] {
+        app.write_faq("goods.toml", broken);
+        let problem = app.reload().await.problem(422, what);
+        assert_eq!(problem["type"], "urn:yingda:faq-faults");
+        assert_eq!(problem["faults"][0]["file"], "goods.toml", "{what}: {problem}");
+        assert!(problem["faults"][0]["line"].as_u64().unwrap() > 0, "{what}: {problem}");
+        assert_eq!(app.get("/readyz").await.json()["generation"], generation, "{what}");
+        assert_eq!(app.say(what, "会员日是哪天").await.entry(), "always", "{what}");
+    }
+    app.write_faq("goods.toml", good.replace("每月八号。", "每月九号。"));
+    assert_eq!(app.reload().await.status, 200);
+    assert!(app.say("mended", "会员日是哪天").await.text().contains("每月九号。"));
+}
+
+#[tokio::test]
+async fn a_reload_of_unchanged_files_is_the_same_generation() {
+    let app = Plan::editable_shop().start().await;
+    let reload = app.reload().await.json();
+    assert_eq!(reload["generation"], reload["before"]);
+}
+
+#[tokio::test]
+async fn messages_are_answered_while_the_content_reloads() {
+    let app = Plan::editable_shop().start().await;
+    let (reload, answers) = tokio::join!(app.reload(), async {
+        let mut answers = Vec::new();
+        for place in 0..20 {
+            answers.push(app.say(&format!("during-{place}"), "会员日是哪天").await);
+        }
+        answers
+    });
+    assert_eq!(reload.status, 200);
+    assert!(answers.iter().all(|answer| answer.entry() == "always"));
+}
+
+mod starter_pack_promises {
+    use super::*;
+
+    fn entries() -> Vec<Entry> {
+        starter_pack().current().corpus.entries.clone()
+    }
+
+    #[test]
+    fn it_has_no_fault() {
+        assert_eq!(shown(&faults(&project("faq"))), "");
+    }
+
+    #[test]
+    fn it_has_150_entries_with_12_phrasings_each() {
+        let entries = entries();
+        assert!(entries.len() >= 150, "{}", entries.len());
+        let few: Vec<_> = entries.iter().filter(|entry| entry.phrasings.len() < 12).map(|entry| &entry.id).collect();
+        assert!(few.is_empty(), "fewer than 12 phrasings: {few:?}");
+    }
+
+    #[test]
+    fn a_hundred_entries_are_asked_and_answered_in_english() {
+        let english = |entry: &&Entry| {
+            entry.phrasings.iter().any(|phrasing| phrasing.is_ascii())
+                && entry.answer.iter().any(|(language, _)| language == Language::En)
+        };
+        let count = entries().iter().filter(english).count();
+        assert!(count >= 100, "{count}");
+    }
+
+    #[test]
+    fn many_entries_know_traditional_wording() {
+        let answered = |entry: &&Entry| entry.answer.iter().any(|(language, _)| language == Language::ZhHant);
+        let count = entries().iter().filter(answered).count();
+        assert!(count >= 100, "{count}");
+    }
+
+    #[test]
+    fn it_covers_the_topics_of_a_shop() {
+        let topics: BTreeSet<String> = entries().into_iter().map(|entry| entry.topic.to_string()).collect();
+        for topic in [
+            "dispatch",
+            "logistics",
+            "return",
+            "exchange",
+            "refund",
+            "invoice",
+            "promotion",
+            "coupon",
+            "size",
+            "stock",
+            "payment",
+            "address",
+            "care",
+            "warranty",
+            "membership",
+            "crossborder",
+        ] {
+            assert!(topics.contains(topic), "{topic} is not among {topics:?}");
+        }
+        let complaint = |entry: &Entry| entry.phrasings.iter().any(|phrasing| phrasing.contains("投诉"));
+        assert!(entries().iter().any(complaint), "complaints");
+    }
+
+    #[test]
+    fn it_has_scripts_of_every_kind_in_several_wordings_and_three_languages() {
+        let generation = starter_pack().current();
+        for kind in ScriptKind::ALL {
+            let scripts: Vec<_> = generation.corpus.scripts.iter().filter(|script| script.kind == kind).collect();
+            assert!(!scripts.is_empty(), "{kind:?}");
+            for script in scripts {
+                for language in Language::ALL {
+                    let wordings = script.wordings.get(&language).map_or(0, Vec::len);
+                    assert!(wordings >= 2, "{} has {wordings} wordings in {language}", script.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_has_a_large_dictionary_and_many_synonym_groups() {
+        let (words, groups, _) = load(&project("faq"), TODAY).unwrap().lexicon_sizes();
+        assert!(words >= 1_000, "{words} words");
+        assert!(groups >= 300, "{groups} groups");
+    }
+
+    #[test]
+    fn no_answer_leaves_a_gap() {
+        let generation = starter_pack().current();
+        for entry in &generation.corpus.entries {
+            for (language, text) in entry.answer.iter() {
+                let filled = yingda::faq::template::render(text, &generation.corpus.variables);
+                assert!(filled.is_ok_and(|text| !text.contains("{{")), "{} in {language}", entry.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The promises of yingda, tested from outside: one binary, one module a part of the service.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod harness;
+
+mod analysis;
+mod bad_input;
+mod cli;
+mod content;
+mod decisions;
+mod house;
+mod matching;
+mod promises;
+mod security;
+mod timing;
