@@ -2,7 +2,6 @@
 //!
 //! validate -> analyse -> index -> swap: a reload that fails changes nothing.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -115,23 +114,31 @@ fn corpus_digest(corpus: &Corpus) -> String {
     short_hex(hasher)
 }
 
+/// Hash over everything that answers are made from. Texts are hashed as they are: formatting each of them takes longer
+/// than all the rest.
 fn fingerprint(corpus: &Corpus) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(FORMAT);
-    let mut writer = HashWriter(hasher);
-    // Writing into a hasher cannot fail.
-    let _: std::fmt::Result = write!(writer, "{corpus:?}");
-    short_hex(writer.0)
-}
-
-/// Hashes what is formatted into it, without keeping the text.
-struct HashWriter(Sha256);
-
-impl std::fmt::Write for HashWriter {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.update(text);
-        Ok(())
+    let mut feed = |text: &str| {
+        hasher.update(text.len().to_le_bytes());
+        hasher.update(text);
+    };
+    feed(FORMAT);
+    for entry in &corpus.entries {
+        feed(&entry.id);
+        feed(&entry.topic);
+        entry.phrasings.iter().for_each(|phrasing| feed(phrasing));
+        for (language, text) in entry.answer.iter() {
+            feed(language.tag());
+            feed(text);
+        }
+        entry.related.iter().for_each(|related| feed(related));
+        feed(&format!("{:?}{:?}{:?}{}", entry.audience, entry.scope, entry.validity, entry.agents_only));
     }
+    feed(&format!("{:?}{:?}{:?}{:?}", corpus.scripts, corpus.variables, corpus.acts, corpus.fillers));
+    [&corpus.lexicon.dictionary, &corpus.lexicon.synonyms, &corpus.lexicon.rewrites]
+        .into_iter()
+        .for_each(|text| feed(text));
+    short_hex(hasher)
 }
 
 fn short_hex(hasher: Sha256) -> String {

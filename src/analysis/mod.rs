@@ -12,7 +12,7 @@ mod segment;
 pub mod speech;
 pub mod units;
 
-use std::ops::Range;
+use std::cell::OnceCell;
 
 use rustc_hash::FxHashMap;
 
@@ -118,7 +118,7 @@ impl Analyzer {
     pub fn analyse(&self, raw: &str) -> Analysis {
         let normalised = normalise(raw, &self.converter, &self.rewrites);
         let mut words = self.segmenter.words(&normalised.text);
-        let core = self.core(&normalised.text, &words);
+        let core = self.fillers.strip(&normalised.text, |at| is_edge(&words, at));
         words.retain(|word| core.start <= word.span.start && word.span.end <= core.end);
         for word in &mut words {
             word.span = word.span.start - core.start..word.span.end - core.start;
@@ -136,15 +136,11 @@ impl Analyzer {
     #[must_use]
     pub fn key(&self, raw: &str) -> String {
         let canonical = self.canonical(raw);
-        let core = self.core(&canonical, &self.segmenter.words(&canonical));
+        // Few texts have a filler at an end; only they need to be cut into words.
+        let words = OnceCell::new();
+        let core =
+            self.fillers.strip(&canonical, |at| is_edge(words.get_or_init(|| self.segmenter.words(&canonical)), at));
         letters(&canonical[core]).collect()
-    }
-
-    /// Where a canonical text is without the fillers at its ends.
-    fn core(&self, canonical: &str, words: &[Word]) -> Range<usize> {
-        let starts_or_ends =
-            |at| words.iter().any(|word| !word.inner && (word.span.start == at || word.span.end == at));
-        self.fillers.strip(canonical, starts_or_ends)
     }
 
     /// What the message does, apart from what it asks.
@@ -178,6 +174,11 @@ impl Analyzer {
     pub fn traditionalise(&self, text: &str) -> String {
         self.converter.traditionalise(text)
     }
+}
+
+/// Whether a word of the text starts or ends at this byte.
+fn is_edge(words: &[Word], at: usize) -> bool {
+    words.iter().any(|word| !word.inner && (word.span.start == at || word.span.end == at))
 }
 
 /// The letters of a canonical text, without boundaries and spaces.

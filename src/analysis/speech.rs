@@ -140,7 +140,7 @@ impl Fillers {
             return None;
         }
         let ends = part.char_indices().map(|(at, c)| at + c.len_utf8()).take(self.longest);
-        ends.filter(|end| is_edge(rest.start + end) && self.words.contains(&part[..*end]))
+        ends.filter(|end| self.words.contains(&part[..*end]) && is_edge(rest.start + end))
             .last()
             .map(|end| rest.start + end)
     }
@@ -153,7 +153,7 @@ impl Fillers {
         }
         let starts = part.char_indices().rev().map(|(at, _)| at).take(self.longest);
         starts
-            .filter(|start| is_edge(rest.start + start) && self.words.contains(&part[*start..]))
+            .filter(|start| self.words.contains(&part[*start..]) && is_edge(rest.start + start))
             .last()
             .map(|start| rest.start + start)
     }

@@ -23,13 +23,14 @@ struct Row {
 /// Entries with their lines; a row with a fault is reported and left out.
 pub(super) fn read(name: &str, text: &str, faults: &mut Faults) -> Vec<(usize, Entry)> {
     let topic: Arc<str> = name.trim_end_matches(".jsonl").into();
+    let everywhere = Arc::new(Scope::default());
     let mut entries = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
         match serde_json::from_str::<Row>(line) {
-            Ok(row) => entries.push((index + 1, entry(row, Arc::clone(&topic)))),
+            Ok(row) => entries.push((index + 1, entry(row, Arc::clone(&topic), Arc::clone(&everywhere)))),
             Err(error) => faults.error(
                 name,
                 index + 1,
@@ -41,7 +42,7 @@ pub(super) fn read(name: &str, text: &str, faults: &mut Faults) -> Vec<(usize, E
     entries
 }
 
-fn entry(row: Row, topic: Arc<str>) -> Entry {
+fn entry(row: Row, topic: Arc<str>, scope: Arc<Scope>) -> Entry {
     let answer =
         if row.answer.trim().is_empty() { BTreeMap::new() } else { BTreeMap::from([(Language::ZhHans, row.answer)]) };
     Entry {
@@ -52,7 +53,7 @@ fn entry(row: Row, topic: Arc<str>) -> Entry {
         audience: None,
         related: Vec::new(),
         agents_only: false,
-        scope: Scope::default(),
+        scope,
         validity: Validity::default(),
     }
 }

@@ -169,7 +169,7 @@ impl Draft {
             audience: raw.audience,
             related: raw.related.into_iter().map(|id| id.into_inner().into()).collect(),
             agents_only: raw.agents_only,
-            scope: raw.scope,
+            scope: Arc::new(raw.scope),
             validity,
         });
         self.entries.push(Place { file: toml.name.into(), line });

@@ -55,7 +55,7 @@ pub struct Entry {
     /// Agents see it among the suggestions; the bot never sends it.
     pub agents_only: bool,
     /// Where it holds.
-    pub scope: Scope,
+    pub scope: Arc<Scope>,
     /// When it holds.
     pub validity: Validity,
 }

@@ -46,7 +46,7 @@ impl EntryView {
             audience: entry.audience,
             related: entry.related.iter().map(ToString::to_string).collect(),
             bot_may_send: !entry.agents_only,
-            scope: entry.scope.clone(),
+            scope: Scope::clone(&entry.scope),
             valid_from: entry.validity.from.map(|day| day.to_string()),
             valid_until: entry.validity.until.map(|day| day.to_string()),
             generation: generation.to_owned(),

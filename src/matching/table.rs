@@ -37,7 +37,12 @@ pub struct Phrasings {
     word_ids: FxHashMap<String, u32>,
     /// Number of phrasings that hold a word, by id.
     word_counts: Vec<u32>,
+    /// Rarity of a unit that so many phrasings hold; commoner units are computed.
+    rarities: Vec<f32>,
 }
+
+/// Units up to this common have their rarity kept.
+const KEPT_RARITIES: u32 = 1024;
 
 impl Phrasings {
     /// Adds a phrasing of an entry; phrasings come in the index's order.
@@ -81,6 +86,7 @@ impl Phrasings {
     /// The table with the lengths of all vectors, once every phrasing is there.
     #[must_use]
     pub fn measured(mut self) -> Self {
+        self.rarities = (0..KEPT_RARITIES).map(|holding| rarity(holding, self.count())).collect();
         let numbers: Vec<usize> = (0..self.len()).collect();
         self.norms = parallel::flat_map(&numbers, |run| run.iter().map(|number| self.lengths(*number)).collect());
         self
@@ -170,7 +176,11 @@ impl Phrasings {
     }
 
     fn rarity(&self, holding: u32) -> f32 {
-        rarity(holding, u32::try_from(self.len()).unwrap_or(u32::MAX))
+        self.rarities.get(holding as usize).copied().unwrap_or_else(|| rarity(holding, self.count()))
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.len()).unwrap_or(u32::MAX)
     }
 }
 
