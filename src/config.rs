@@ -226,7 +226,11 @@ impl Config {
 }
 
 fn policy(table: Table) -> Result<ShopPolicy, String> {
-    ShopPolicy::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())
+    let policy = ShopPolicy::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())?;
+    if !policy.thresholds.are_confidences() {
+        return Err("thresholds are confidences: write values from 0 to 1".to_owned());
+    }
+    Ok(policy)
 }
 
 /// `over` on top of `base`, tables joined key by key.
@@ -288,6 +292,7 @@ mod tests {
             ("[defaults]\ntime_zone = \"Mars\"", "[defaults]"),
             ("[shops.a]\nhours = { mon = [\"9-5\"] }", "[shops.a]"),
             ("lisen = 1", "lisen"),
+            ("[defaults.thresholds]\nanswer = 80.0", "[defaults]"),
             ("[[tokens]]\nname = \"x\"\nrole = \"admin\"\nsha256 = \"12\"", "`x`"),
         ] {
             let message = Config::parse("test", text).unwrap_err().to_string();

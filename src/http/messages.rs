@@ -109,7 +109,7 @@ fn event(body: MessageBody, text_chars: usize, now: Timestamp) -> Result<Inbound
     let id =
         |name: &str, value: String| Id::try_from(value).map_err(|error| ApiError::invalid(format!("`{name}` {error}")));
     let needs_text = matches!(body.kind, EventKind::Message | EventKind::AgentMessage);
-    if needs_text && body.text.is_empty() {
+    if needs_text && body.text.trim().is_empty() {
         return Err(ApiError::invalid(
             "`text` is missing or empty; for a message without text send `\"type\": \"media\"`",
         ));

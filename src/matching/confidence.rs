@@ -57,6 +57,12 @@ impl Thresholds {
     /// Most entries that a menu offers.
     pub const MENU_SIZE: usize = 3;
 
+    /// Whether every value is in 0..=1.
+    #[must_use]
+    pub fn are_confidences(&self) -> bool {
+        [self.answer, self.margin, self.menu].iter().all(|value| (0.0..=1.0).contains(value))
+    }
+
     /// What to do with a match.
     #[must_use]
     pub fn verdict(&self, found: &Match) -> Verdict {
@@ -70,6 +76,6 @@ impl Thresholds {
             return Verdict::Abstain;
         }
         let near = found.candidates.iter().filter(|candidate| candidate.confidence >= self.menu / 4.0).count();
-        Verdict::Menu(near.min(Self::MENU_SIZE))
+        Verdict::Menu(near.clamp(2, Self::MENU_SIZE).min(found.candidates.len()))
     }
 }

@@ -111,12 +111,25 @@ impl Wordings<'_> {
 
     fn menu(&self, ids: &[String], rendered: &mut Rendered) -> Option<(Language, String)> {
         let entries: Vec<&Entry> = ids.iter().filter_map(|id| (self.entry)(id)).collect();
-        let lines = menu::lines(entries.iter().map(|entry| entry.question()));
+        let lines = menu::lines(entries.iter().map(|entry| self.question(entry)));
         let mut facts = self.facts.clone();
         facts.insert("menu".to_owned(), lines.clone());
         let worded = self.script(ScriptKind::Clarify, false, &facts, rendered).unwrap_or((Language::ZhHans, lines));
         rendered.menu = ids.to_vec();
         Some(worded)
+    }
+
+    /// The entry's question as this customer would read it.
+    fn question(&self, entry: &Entry) -> String {
+        let question = entry.question();
+        match self.language {
+            Language::ZhHans => question.to_owned(),
+            Language::ZhHant => (self.traditionalise)(question),
+            Language::En => {
+                let english = entry.phrasings.iter().find(|phrasing| phrasing.is_ascii());
+                english.map_or(question, String::as_str).to_owned()
+            }
+        }
     }
 
     fn script(

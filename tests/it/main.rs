@@ -8,6 +8,7 @@ mod bad_input;
 mod cli;
 mod content;
 mod decisions;
+mod evaluation;
 mod house;
 mod matching;
 mod promises;
