@@ -110,11 +110,6 @@ impl Shops {
     pub fn policy(&self, shop: &str) -> Option<&ShopPolicy> {
         if self.named.is_empty() { Some(&self.defaults) } else { self.named.get(shop) }
     }
-
-    /// Names of the configured shops.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.named.keys().map(String::as_str)
-    }
 }
 
 /// The whole configuration, valid.

@@ -35,7 +35,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "YINGDA_CONFIG")]
     config: Option<PathBuf>,
     /// Log one JSON object a line
-    #[arg(long, env = "YINGDA_LOG_JSON")]
+    #[arg(long, env = "YINGDA_LOG_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     log_json: bool,
 }
 

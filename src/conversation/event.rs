@@ -65,6 +65,23 @@ pub enum EventKind {
     System,
 }
 
+impl EventKind {
+    /// Name as channels write it and the store keeps it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Media => "media",
+            Self::AgentMessage => "agent_message",
+            Self::OrderPaid => "order_paid",
+            Self::OrderUnpaid => "order_unpaid",
+            Self::Closed => "closed",
+            Self::Recalled => "recalled",
+            Self::System => "system",
+        }
+    }
+}
+
 /// What the channel knows besides the text. Everything may be missing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -128,7 +145,7 @@ impl InboundEvent {
     /// SHA-256, in hex, of what a redelivery must repeat. Context and times may change between deliveries.
     #[must_use]
     pub fn identity(&self) -> String {
-        let parts = [self.conversation_id.as_str(), self.customer_id.as_str(), &format!("{:?}", self.kind), &self.text];
+        let parts = [self.conversation_id.as_str(), self.customer_id.as_str(), self.kind.name(), &self.text];
         let mut hasher = Sha256::new();
         for part in parts {
             hasher.update(part.len().to_le_bytes());

@@ -63,6 +63,8 @@ impl Conversation {
             self.handed_over = false;
             self.replies_in_a_row = 0;
             self.last_text.clear();
+            self.entries.clear();
+            self.scripts.clear();
         }
         self.same_text =
             if !heard.canonical.is_empty() && heard.canonical == self.last_text { self.same_text + 1 } else { 1 };
@@ -84,6 +86,9 @@ impl Conversation {
 
     fn close(&mut self) {
         self.handed_over = false;
+        self.entries.clear();
+        // A conversation that is closed twice is not taken leave of twice.
+        self.scripts.retain(|sent| sent.kind == ScriptKind::Closing);
         self.waiting_since = None;
         self.waiting_for_human_since = None;
         self.menu.clear();

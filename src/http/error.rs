@@ -112,6 +112,9 @@ impl From<BotError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store refused");
+        if matches!(error, StoreError::Corrupt(_)) {
+            return Self::internal("a stored record cannot be read by this version; it is kept as it is");
+        }
         Self::unavailable("the message could not be stored and is not acknowledged; send it again")
     }
 }

@@ -276,7 +276,7 @@ fn answer(turn: &Turn<'_>) -> Option<Choice> {
 
 /// An entry goes out word for word once; asked again it is brief; the third time a human takes over.
 fn answer_with(turn: &Turn<'_>, rule: Rule, entry_id: &str) -> Choice {
-    match turn.conversation.times_sent(entry_id) {
+    match turn.times_sent(entry_id) {
         0 => Choice::new(Action::Answer, rule, turn.with_lead(Part::Entry(entry_id.to_owned()))),
         1 => Choice::new(Action::Answer, rule, vec![Part::Brief(entry_id.to_owned())]),
         _ => Choice::handoff(Rule::AskedAgain, ScriptKind::Handoff),
@@ -335,15 +335,25 @@ impl Turn<'_> {
         self.acts.contains(&act)
     }
 
+    /// Silence after which a customer is met afresh.
+    fn gap(&self) -> SignedDuration {
+        SignedDuration::from_hours(i64::from(self.policy.regreet_hours))
+    }
+
     /// Whether the customer writes for the first time, or was silent long enough to be met afresh.
     #[must_use]
     pub fn is_first(&self) -> bool {
-        let gap = SignedDuration::from_hours(i64::from(self.policy.regreet_hours));
-        self.conversation.last_customer_at.is_none_or(|at| self.since(at) >= gap)
+        self.conversation.last_customer_at.is_none_or(|at| self.since(at) >= self.gap())
     }
 
+    /// How often the entry went out since the customer was last met afresh.
+    fn times_sent(&self, entry_id: &str) -> u32 {
+        if self.is_first() { 0 } else { self.conversation.times_sent(entry_id) }
+    }
+
+    /// Whether a script that goes out once may go out: a customer who is met afresh hears it again.
     fn not_sent(&self, kind: ScriptKind) -> bool {
-        self.conversation.script_sent_at(kind).is_none()
+        self.conversation.script_sent_at(kind).is_none_or(|at| self.since(at) >= self.gap())
     }
 
     fn with_lead(&self, part: Part) -> Vec<Part> {

@@ -63,16 +63,16 @@ impl Wordings<'_> {
         let mut rendered = Rendered::default();
         let mut texts = Vec::new();
         let mut language = self.language;
-        for part in &choice.parts {
-            let worded = self.part(part, &mut rendered);
-            match worded {
-                Some((in_language, text)) => {
-                    language = in_language;
-                    texts.push(text);
-                }
-                None if *part == Part::Lead => {}
-                None => return Rendered::default(),
-            }
+        for part in choice.parts.iter().filter(|part| **part != Part::Lead) {
+            let Some((in_language, text)) = self.part(part, &mut rendered) else { return Rendered::default() };
+            language = in_language;
+            texts.push(text);
+        }
+        // The lead speaks the language of what follows it, which may be the shop's rather than the customer's.
+        if choice.parts.contains(&Part::Lead)
+            && let Some((_, lead)) = self.script(ScriptKind::Greeting, Form::Lead, language, &self.facts, &mut rendered)
+        {
+            texts.insert(0, lead);
         }
         if !texts.is_empty() {
             rendered.reply = Some(self.reply(texts.join("\n"), language));
@@ -93,8 +93,8 @@ impl Wordings<'_> {
 
     fn part(&self, part: &Part, rendered: &mut Rendered) -> Option<(Language, String)> {
         match part {
-            Part::Script(kind) => self.script(*kind, false, &self.facts, rendered),
-            Part::Lead => self.script(ScriptKind::Greeting, true, &self.facts, rendered),
+            Part::Script(kind) => self.script(*kind, Form::Whole, self.language, &self.facts, rendered),
+            Part::Lead => None,
             Part::Entry(id) => self.entry(id, rendered),
             Part::Brief(id) => self.entry(id, rendered).map(|(language, text)| (language, first_sentence(&text))),
             Part::Menu(ids) => self.menu(ids, rendered),
@@ -111,11 +111,16 @@ impl Wordings<'_> {
 
     fn menu(&self, ids: &[String], rendered: &mut Rendered) -> Option<(Language, String)> {
         let entries: Vec<&Entry> = ids.iter().filter_map(|id| (self.entry)(id)).collect();
+        if entries.is_empty() {
+            return None;
+        }
         let lines = menu::lines(entries.iter().map(|entry| self.question(entry)));
         let mut facts = self.facts.clone();
         facts.insert("menu".to_owned(), lines.clone());
-        let worded = self.script(ScriptKind::Clarify, false, &facts, rendered).unwrap_or((Language::ZhHans, lines));
-        rendered.menu = ids.to_vec();
+        let worded = self
+            .script(ScriptKind::Clarify, Form::Whole, self.language, &facts, rendered)
+            .unwrap_or((Language::ZhHans, lines));
+        rendered.menu = entries.iter().map(|entry| entry.id.to_string()).collect();
         Some(worded)
     }
 
@@ -135,29 +140,47 @@ impl Wordings<'_> {
     fn script(
         &self,
         kind: ScriptKind,
-        lead: bool,
+        form: Form,
+        language: Language,
         facts: &BTreeMap<String, String>,
         rendered: &mut Rendered,
     ) -> Option<(Language, String)> {
         let script = self.situation.pick(&self.corpus.scripts, kind)?;
-        let worded = self.wording(script, lead, facts)?;
+        let worded = self.wording(script, form, language, facts)?;
         rendered.scripts.push((script.id.to_string(), kind));
         Some(worded)
     }
 
     /// The conversation's wording if it can be filled, else the next that can, else the fallback.
-    fn wording(&self, script: &Script, lead: bool, facts: &BTreeMap<String, String>) -> Option<(Language, String)> {
-        let lists = if lead { &script.leads } else { &script.wordings };
-        let (language, list) = lists.get_key_value(&self.language).or_else(|| lists.first_key_value())?;
-        let start = usize::try_from(self.seed % (list.len().max(1) as u64)).unwrap_or(0);
-        let turned = list.iter().cycle().skip(start).take(list.len());
-        let filled = turned.filter_map(|text| render(text, facts).ok()).next();
-        let fallback = || script.fallback.as_ref().filter(|_| !lead).and_then(|text| render(text, facts).ok());
-        match filled {
-            Some(text) => Some((*language, text)),
-            None => fallback().map(|text| (Language::ZhHans, text)),
-        }
+    fn wording(
+        &self,
+        script: &Script,
+        form: Form,
+        language: Language,
+        facts: &BTreeMap<String, String>,
+    ) -> Option<(Language, String)> {
+        let lists = if form == Form::Lead { &script.leads } else { &script.wordings };
+        let known = lists.get_key_value(&language).or_else(|| lists.first_key_value());
+        let filled = known.and_then(|(language, list)| {
+            let start = usize::try_from(self.seed % (list.len().max(1) as u64)).unwrap_or(0);
+            let mut turned = list.iter().cycle().skip(start).take(list.len());
+            turned.find_map(|text| render(text, facts).ok()).map(|text| (*language, text))
+        });
+        let fallback = || {
+            let text = script.fallback.as_ref().filter(|_| form == Form::Whole)?;
+            render(text, facts).ok().map(|text| (Language::ZhHans, text))
+        };
+        filled.or_else(fallback)
     }
+}
+
+/// Which wordings of a script.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A message of its own.
+    Whole,
+    /// What stands before an answer.
+    Lead,
 }
 
 /// Up to the first full stop; the whole text when there is none.

@@ -215,6 +215,13 @@ impl Lint<'_> {
                 );
             }
         }
+        for kind in ScriptKind::ALL {
+            let has_one = self.corpus.scripts.iter().any(|script| script.kind == kind);
+            if !has_one && !self.corpus.scripts.is_empty() {
+                let what = format!("no script of the kind {kind:?}: in that situation customers get nothing");
+                faults.warning("scripts.toml", 1, what, "write one, see faq/README.md");
+            }
+        }
         if self.corpus.scripts.is_empty() {
             faults.warning(
                 "scripts.toml",
