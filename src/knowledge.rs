@@ -3,7 +3,7 @@
 //! validate -> analyse -> index -> swap: a reload that fails changes nothing.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -49,6 +49,9 @@ pub enum KnowledgeError {
     /// The index could not be built.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// Another reload is under way.
+    #[error("a reload is running; ask again when it is done")]
+    Busy,
 }
 
 impl Generation {
@@ -194,9 +197,13 @@ impl Knowledge {
     /// Reads the folder again and swaps, unless it has an error. Long: call it off the async threads.
     ///
     /// # Errors
-    /// When the content has errors; the old generation then keeps serving.
+    /// When the content has errors, or another reload is running; the old generation then keeps serving.
     pub fn reload(&self, today: Date) -> Result<Reloaded, KnowledgeError> {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = match self.reloading.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(KnowledgeError::Busy),
+        };
         let started = Instant::now();
         let next = Generation::build(load(&self.faq, today)?, self.index.as_deref())?;
         let reloaded = Reloaded {

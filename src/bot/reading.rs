@@ -238,7 +238,13 @@ fn sent(choice: &Choice, rendered: &Rendered, incident: Option<&Incident>) -> Se
     }
 }
 
-/// Values that a channel gives; control characters are taken out and long values cut.
+/// Whether a value could be read as markup or lead the customer away: then the fallback wording is better.
+fn is_suspect(text: &str) -> bool {
+    let invisible = |c: char| matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}');
+    text.contains(['{', '}', '<', '>']) || text.contains("://") || text.chars().any(invisible)
+}
+
+/// Values that a channel gives; control characters are taken out, long values cut, suspect ones left out.
 fn context_facts(context: &Context) -> impl Iterator<Item = (String, String)> + '_ {
     let numbers = [("queue_position", context.queue_position), ("wait_minutes", context.wait_minutes)];
     let texts = [
@@ -252,7 +258,7 @@ fn context_facts(context: &Context) -> impl Iterator<Item = (String, String)> + 
         |text: &String| text.chars().filter(|c| !c.is_control()).take(FACT_CHARS).collect::<String>().trim().to_owned();
     let numbers = numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_string())));
     let texts = texts.into_iter().filter_map(move |(name, value)| Some((name.to_owned(), clean(value.as_ref()?))));
-    numbers.chain(texts.filter(|(_, value)| !value.is_empty()))
+    numbers.chain(texts.filter(|(_, value)| !value.is_empty() && !is_suspect(value)))
 }
 
 /// The same for every event of a conversation, on every machine.

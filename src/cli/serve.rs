@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -59,7 +59,10 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
     };
     spinner.finish_and_clear();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run_until_stopped(&options, config, knowledge, started))?;
+    let outcome = runtime.block_on(run_until_stopped(&options, config, knowledge, started));
+    // A reload that hangs on a file must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -86,6 +86,8 @@ impl Conversation {
 
     fn close(&mut self) {
         self.handed_over = false;
+        self.replies_in_a_row = 0;
+        self.last_text.clear();
         self.entries.clear();
         // A conversation that is closed twice is not taken leave of twice.
         self.scripts.retain(|sent| sent.kind == ScriptKind::Closing);

@@ -43,6 +43,8 @@ fn collect(dir: &Path, prefix: &str, names: &mut Vec<String>, faults: &mut Fault
         let name = if prefix.is_empty() { file_name.clone() } else { format!("{prefix}/{file_name}") };
         if item.path().is_dir() {
             collect(&item.path(), &name, names, faults);
+        } else if is_content(&file_name) && !item.path().is_file() && item.path().exists() {
+            faults.error(&name, 0, "no regular file", "delete the pipe or device, or give it another name");
         } else if is_content(&file_name) {
             names.push(name);
         }

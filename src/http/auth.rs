@@ -1,12 +1,17 @@
 //! Who calls, and what they may do.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRef, FromRequestParts};
-use axum::http::header::AUTHORIZATION;
+use axum::extract::{FromRef, FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
 use subtle::ConstantTimeEq;
 
+use super::App;
 use super::error::ApiError;
 use crate::config::{Config, Role, Token, hash_token};
 
@@ -63,6 +68,11 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may see what is for these shops alone; an empty list is for all.
+    pub fn may_see(&self, shops: &[String]) -> bool {
+        shops.is_empty() || shops.iter().any(|shop| self.require_shop(shop).is_ok())
+    }
+
     /// Whether the token is bound to some shops.
     pub fn is_bound(&self) -> bool {
         self.token.as_ref().is_some_and(|token| !token.shops.is_empty())
@@ -102,4 +112,52 @@ where
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Without tokens a page of any site could post to this address through its visitor's browser, or reach it under a name
+/// of its own (DNS rebinding): then only loopback names are served, and only pages of them.
+pub(super) async fn refuse_foreign_pages(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if app.config.tokens.is_empty() && is_foreign(request.headers()) {
+        return Err(ApiError::forbidden(
+            "without tokens only requests to and from loopback names are served; configure a token",
+        ));
+    }
+    Ok(next.run(request).await)
+}
+
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let authority = |value: &str| value.split_once("://").map_or(value, |(_, rest)| rest).to_owned();
+    [HOST, ORIGIN]
+        .iter()
+        .filter_map(|name| headers.get(name))
+        .any(|value| !is_loopback_name(&authority(value.to_str().unwrap_or_default())))
+}
+
+/// Whether `host[:port]` names this machine.
+fn is_loopback_name(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback_name;
+
+    #[test]
+    fn only_loopback_names_name_this_machine() {
+        for name in ["127.0.0.1:8080", "localhost", "LOCALHOST:80", "[::1]:8080", "[::1]", "127.9.9.9"] {
+            assert!(is_loopback_name(name), "{name}");
+        }
+        for name in ["evil.example", "localhost.evil.example:8080", "10.0.0.1", "", "null", "0.0.0.0"] {
+            assert!(!is_loopback_name(name), "{name}");
+        }
+    }
 }

@@ -66,6 +66,7 @@ pub(super) async fn get(
 ) -> Result<Json<EntryView>, ApiError> {
     caller.require(Permission::Read)?;
     let generation = app.bot.knowledge().current();
-    let entry = generation.entry(&id).ok_or_else(|| ApiError::not_found(format!("no entry `{id}`")))?;
+    let visible = generation.entry(&id).filter(|entry| caller.may_see(&entry.scope.shop));
+    let entry = visible.ok_or_else(|| ApiError::not_found(format!("no entry `{id}`")))?;
     Ok(Json(EntryView::new(entry, &generation.fingerprint)))
 }

@@ -134,6 +134,9 @@ impl From<KnowledgeError> for ApiError {
             }
             KnowledgeError::Load(error @ LoadError::Analysis(_)) => Self::unavailable(error.to_string()),
             KnowledgeError::Index(error) => Self::unavailable(error.to_string()),
+            KnowledgeError::Busy => {
+                Self::new(StatusCode::CONFLICT, "urn:yingda:reload-running", "A reload is running", error.to_string())
+            }
         }
     }
 }

@@ -47,7 +47,9 @@ pub(super) struct Incidents {
 #[utoipa::path(get, path = "/v1/incidents", tag = "incidents", responses((status = 200, body = Incidents)))]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Incidents>, ApiError> {
     caller.require(Permission::Read)?;
-    Ok(Json(Incidents { incidents: app.bot.store().incidents().await? }))
+    let mut incidents = app.bot.store().incidents().await?;
+    incidents.retain(|incident| caller.may_see(&incident.scope.shop));
+    Ok(Json(Incidents { incidents }))
 }
 
 /// Open an incident, or change it
@@ -118,7 +120,7 @@ fn slot(name: &str, value: &str) -> Result<String, ApiError> {
     let text: String = value.chars().filter(|c| !c.is_control()).collect();
     let text = text.trim();
     let letters = text.chars().filter(|c| c.is_alphanumeric()).count();
-    let is_gap = text.to_lowercase().contains("xxx");
+    let is_gap = text.to_lowercase().contains("xxx") || text.contains(['{', '}', '<', '>']);
     if letters < 2 || is_gap || text.chars().count() > SLOT_CHARS {
         return Err(ApiError::invalid(format!(
             "`{name}` must say in words what customers will read, in {SLOT_CHARS} characters at most, without XXX"

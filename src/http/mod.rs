@@ -11,18 +11,24 @@ mod ops;
 mod reload;
 mod suggestions;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Request as AxumRequest};
+use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::middleware;
 use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
@@ -37,6 +43,9 @@ use self::error::ApiError;
 use self::limit::RateLimit;
 use crate::bot::Bot;
 use crate::config::Config;
+
+/// How long a client may take for a request's head, idle time between two requests included.
+const HEADERS: Duration = Duration::from_secs(30);
 
 /// How long open requests may run on after a shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -118,6 +127,7 @@ pub fn router(app: App) -> Router {
             ApiError::internal("the request met a fault in the program").into_response()
         }))
         .layer(middleware::from_fn_with_state(app.clone(), limit::deadline))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::refuse_foreign_pages))
         .layer(middleware::from_fn_with_state(app.clone(), limit::check))
         .layer(middleware::from_fn(ops::count))
         .layer(DefaultBodyLimit::max(limits.body_bytes));
@@ -129,7 +139,7 @@ pub fn router(app: App) -> Router {
 }
 
 /// Logs name the path only: queries hold what customers wrote.
-fn span(request: &Request) -> tracing::Span {
+fn span(request: &AxumRequest) -> tracing::Span {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
 }
@@ -137,26 +147,45 @@ fn span(request: &Request) -> tracing::Span {
 /// Serves until `shutdown` resolves, then lets open requests end, ten seconds at most.
 ///
 /// # Errors
-/// When the listener fails.
+/// When the listener fails for good.
 pub async fn run(
     listener: TcpListener,
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-        shutdown.await;
-        stopping.send_replace(true);
-    });
-    let deadline = async move {
-        if stopped.wait_for(|stopping| *stopping).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        served = server.into_future() => served,
-        () = deadline => Ok(()),
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    let router = router(app);
+    let open = GracefulShutdown::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, or a client gone already: neither is the end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = &mut shutdown => break,
+        };
+        let router = router.clone();
+        let service = tower::service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let watched = open.watch(connection.into_owned());
+        tokio::spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::debug!(error, "a connection ended early");
+            }
+        });
     }
+    drop(listener);
+    drop(tokio::time::timeout(DRAIN, open.shutdown()).await);
+    Ok(())
 }

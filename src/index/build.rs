@@ -45,7 +45,8 @@ pub fn build_or_open<'a>(
 /// `None` when there is no whole index of this fingerprint and format.
 fn open(home: &Path, analyzer: &Arc<Analyzer>) -> Option<PhrasingIndex> {
     let mut index = Index::open_in_dir(home).ok()?;
-    if index.schema() != schema() {
+    let damaged = index.validate_checksum().map_or(true, |files| !files.is_empty());
+    if damaged || index.schema() != schema() {
         return None;
     }
     index.set_tokenizers(tokenizers(analyzer));
@@ -63,8 +64,10 @@ fn build<'a>(
     let workshop = tempfile::Builder::new().prefix(".building-").tempdir_in(folder).map_err(unusable)?;
     let directory = MmapDirectory::open(workshop.path()).map_err(tantivy::TantivyError::from)?;
     drop(write(directory, texts, analyzer)?);
-    if home.exists() {
+    if home.is_dir() {
         std::fs::remove_dir_all(home).map_err(unusable)?;
+    } else if home.exists() {
+        std::fs::remove_file(home).map_err(unusable)?;
     }
     std::fs::rename(workshop.path(), home).map_err(unusable)?;
     remove_old(folder, home);

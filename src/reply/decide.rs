@@ -210,7 +210,9 @@ fn loop_breaker(turn: &Turn<'_>) -> Option<Choice> {
         && turn.conversation.same_text + 1 >= SAME_TEXTS
         && !turn.is_first();
     let endless = turn.conversation.replies_in_a_row >= turn.policy.breaker_replies && !turn.is_first();
-    (turn.sender_is_bot || repeats || endless).then(|| Choice::silent(Rule::LoopBreaker))
+    // Programs do not ask for humans; a customer who does is heard, however long the conversation.
+    let tripped = (repeats || endless) && !turn.wants_human();
+    (turn.sender_is_bot || tripped).then(|| Choice::silent(Rule::LoopBreaker))
 }
 
 fn human_active(turn: &Turn<'_>) -> Option<Choice> {
@@ -329,6 +331,11 @@ impl Turn<'_> {
     /// Time since `at`; never negative.
     fn since(&self, at: Timestamp) -> SignedDuration {
         self.now.duration_since(at).max(SignedDuration::ZERO)
+    }
+
+    /// Whether the message calls for a human.
+    fn wants_human(&self) -> bool {
+        [SpeechAct::AskHuman, SpeechAct::Complaint, SpeechAct::Anger, SpeechAct::Risk].iter().any(|act| self.does(*act))
     }
 
     fn does(&self, act: SpeechAct) -> bool {

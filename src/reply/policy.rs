@@ -97,7 +97,7 @@ impl Default for ShopPolicy {
             reply_minutes: 5,
             human_minutes: 5,
             repeat_minutes: 10,
-            breaker_replies: 12,
+            breaker_replies: 20,
             unpaid_minutes: 10,
             campaigns: Vec::new(),
             variables: BTreeMap::new(),

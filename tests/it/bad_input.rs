@@ -346,8 +346,8 @@ async fn bytes_that_are_no_request_do_not_stop_the_service() {
     for garbage in [
         &b"\x16\x03\x01\x02\x00\x01\x00"[..],
         b"GARBAGE\r\n\r\n",
-        b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
-        b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nZZZ\r\n",
+        b"POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: -5\r\n\r\n",
+        b"POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\nZZZ\r\n",
         b"GET /healthz HTTP/9.9\r\n\r\n",
     ] {
         let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();

@@ -296,7 +296,7 @@ async fn a_request_that_is_open_when_the_stop_comes_gets_its_answer() {
     let mut socket = tokio::net::TcpStream::connect(served.base.trim_start_matches("http://")).await.unwrap();
     let body = message("c", "什么时候发货").to_string();
     let (half, rest) = body.as_bytes().split_at(body.len() / 2);
-    let head = format!("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!("POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {}\r\n\r\n", body.len());
     socket.write_all(head.as_bytes()).await.unwrap();
     socket.write_all(half).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;

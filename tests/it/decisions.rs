@@ -261,7 +261,7 @@ fn every_rule_decides_its_scene() {
         ("a recalled message", later().kind(Recalled), "silent by system_event: -"),
         ("a known program", later().by_a_program(), "silent by loop_breaker: -"),
         ("the same text for the fourth time", later().says("喂").said_before(3), "silent by loop_breaker: -"),
-        ("twelve replies in a row", later().replies_in_a_row(12), "silent by loop_breaker: -"),
+        ("twenty replies in a row", later().replies_in_a_row(20), "silent by loop_breaker: -"),
         ("a human wrote", later().human(60), "silent by human_active: -"),
         ("handed over", later().handed_over(), "silent by human_active: -"),
         ("an image, first", first().kind(Media), "greet by first_message: greeting script"),
@@ -461,15 +461,16 @@ fn waiting_and_off_hours_scripts_rest_for_ten_minutes() {
 }
 
 #[test]
-fn the_breaker_trips_at_the_twelfth_reply_and_the_fourth_repetition() {
-    for (replies, rule) in [(11, "exact_phrasing"), (12, "loop_breaker"), (13, "loop_breaker")] {
+fn the_breaker_trips_at_the_twentieth_reply_and_the_fourth_repetition() {
+    for (replies, rule) in [(19, "exact_phrasing"), (20, "loop_breaker"), (21, "loop_breaker")] {
         assert_eq!(later().exact().replies_in_a_row(replies).rule(), rule, "{replies} replies");
     }
     for (times, rule) in [(1, "queued"), (2, "queued"), (3, "loop_breaker"), (9, "loop_breaker")] {
         assert_eq!(later().says("喂").said_before(times).rule(), rule, "said {times} times before");
     }
+    assert_eq!(later().act(AskHuman).replies_in_a_row(21).rule(), "asked_for_human", "heard all the same");
     assert_eq!(later().says("").said_before(9).rule(), "queued", "images and emoji have no text");
-    assert_eq!(first().exact().replies_in_a_row(12).last_customer(86_400).rule(), "exact_phrasing", "a day later");
+    assert_eq!(first().exact().replies_in_a_row(20).last_customer(86_400).rule(), "exact_phrasing", "a day later");
 }
 
 #[test]

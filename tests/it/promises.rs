@@ -556,12 +556,12 @@ async fn placeholders_are_filled_from_the_message_and_never_left_as_gaps() {
 }
 
 #[tokio::test]
-async fn what_a_channel_fills_in_is_not_read_as_a_template() {
+async fn what_a_channel_fills_in_never_looks_like_a_template() {
     let app = TestApp::start_shop().await;
     app.say("c", "在吗").await;
     let name = json!({"context": {"tracking_no": "{{ promo }}{% raw %}"}});
     let decision = app.say_with("c", "我的包裹到哪里了", name).await;
-    assert_eq!(decision.text(), "{{ promo }}{% raw %}正在路上，快递会尽快送达。");
+    assert_eq!(decision.text(), "您的包裹正在路上，快递会尽快送达。");
 }
 
 #[tokio::test]

@@ -226,3 +226,18 @@ fn a_configuration_keeps_hashes_and_never_shows_a_token() {
     let config = Config::read(None, Some("admin:0123456789abcdef")).unwrap();
     assert!(!format!("{config:?}").contains("0123456789abcdef"));
 }
+
+#[tokio::test]
+async fn without_tokens_pages_of_other_sites_are_refused() {
+    let app = TestApp::start_shop().await;
+    for (name, value, status) in [
+        ("origin", "http://evil.example", 403),
+        ("origin", "null", 403),
+        ("host", "evil.example", 403),
+        ("origin", "http://127.0.0.1:8080", 200),
+        ("host", "localhost", 200),
+    ] {
+        let request = reqwest::Client::new().get(format!("{}/readyz", app.base)).header(name, value);
+        assert_eq!(request.send().await.unwrap().status(), status, "{name}: {value}");
+    }
+}
