@@ -14,7 +14,7 @@ use crate::analysis::{Analysis, Analyzer, letters};
 use crate::index::{Budget, IndexError, PhrasingIndex};
 
 /// Bounds of one retrieval; measured in `benches/matching.rs`.
-const BUDGET: Budget = Budget { postings: 10_000, hits: 64 };
+const BUDGET: Budget = Budget { postings: 12_000, hits: 96 };
 
 /// An entry that may be asked for, with its best phrasing.
 #[derive(Debug, Clone, Copy, PartialEq)]
