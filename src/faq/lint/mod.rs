@@ -234,53 +234,14 @@ impl Lint<'_> {
 
     /// An answer must be sendable from `shop.toml` and fallbacks alone.
     fn placeholders(&self, text: &str, whose: &str, place: &Place, faults: &mut Faults) {
-        match render(text, &self.corpus.variables) {
-            Ok(_) => {}
-            Err(TemplateError::Missing(names)) => {
-                let what = format!("{whose}: no source for {}", list(&names));
-                faults.error(
-                    &place.file,
-                    place.line,
-                    what,
-                    "define it in shop.toml, or write {{ name | default(\"...\") }}",
-                );
-            }
-            Err(TemplateError::Syntax(message)) => {
-                faults.error(
-                    &place.file,
-                    place.line,
-                    format!("{whose}: {message}"),
-                    "a placeholder is {{ name }} or {{ name | default(\"...\") }}",
-                );
-            }
-        }
+        check_placeholders(text, whose, &self.corpus.variables, place, faults);
     }
 
     /// A script may use what the situation gives, and `shop.toml`; nothing else has a source.
     fn unknown_placeholders(&self, text: &str, script: &Script, place: &Place, faults: &mut Faults) {
-        let whose = format!("script `{}`", script.id);
-        let mut known: BTreeMap<String, String> = self.corpus.variables.clone();
+        let mut known = self.corpus.variables.clone();
         known.extend(SITUATION.map(|name| (name.to_owned(), String::new())));
-        match render(text, &known) {
-            Ok(_) => {}
-            Err(TemplateError::Missing(names)) => {
-                let what = format!("{whose}: no source for {}", list(&names));
-                faults.error(
-                    &place.file,
-                    place.line,
-                    what,
-                    "define it in shop.toml, or write {{ name | default(\"...\") }}",
-                );
-            }
-            Err(TemplateError::Syntax(message)) => {
-                faults.error(
-                    &place.file,
-                    place.line,
-                    format!("{whose}: {message}"),
-                    "a placeholder is {{ name }} or {{ name | default(\"...\") }}",
-                );
-            }
-        }
+        check_placeholders(text, &format!("script `{}`", script.id), &known, place, faults);
     }
 
     fn wording(&self, text: &str, whose: &str, place: &Place, faults: &mut Faults) {
@@ -292,6 +253,20 @@ impl Lint<'_> {
             }
         }
     }
+}
+
+fn check_placeholders(text: &str, whose: &str, known: &BTreeMap<String, String>, place: &Place, faults: &mut Faults) {
+    let (what, mend) = match render(text, known) {
+        Ok(_) => return,
+        Err(TemplateError::Missing(names)) => (
+            format!("no source for {}", list(&names)),
+            "define it in shop.toml, or write {{ name | default(\"...\") }}",
+        ),
+        Err(TemplateError::Syntax(message)) => {
+            (message, "a placeholder is {{ name }} or {{ name | default(\"...\") }}")
+        }
+    };
+    faults.error(&place.file, place.line, format!("{whose}: {what}"), mend);
 }
 
 fn list(names: &BTreeSet<String>) -> String {
