@@ -47,7 +47,11 @@ pub fn render(text: &str, facts: &BTreeMap<String, String>) -> Result<String, Te
     }
     let environment = environment();
     let template = environment.template_from_str(text).map_err(|error| TemplateError::Syntax(error.to_string()))?;
-    template.render(facts).map_err(|error| {
+    let rendered = template.render(facts);
+    if rendered.as_ref().is_ok_and(|text| has_markup(text)) {
+        return Err(TemplateError::Syntax("a value holds {{ }} itself; values are not templates".to_owned()));
+    }
+    rendered.map_err(|error| {
         let missing: BTreeSet<String> =
             template.undeclared_variables(false).into_iter().filter(|name| !facts.contains_key(name)).collect();
         if missing.is_empty() { TemplateError::Syntax(error.to_string()) } else { TemplateError::Missing(missing) }

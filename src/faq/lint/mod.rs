@@ -18,6 +18,8 @@ use crate::parallel;
 
 /// Checks the draft; `today` is the day by which dates count as expired.
 pub(super) fn check(draft: &Draft, analyzer: &Analyzer, today: Date, faults: &mut Faults) {
+    // Values of a shop.toml that could not be read are not reported missing one by one: the true fault must stand out.
+    let values_unread = draft.corpus.variables.is_empty() && faults.concern("shop.toml");
     let lint = Lint { corpus: &draft.corpus, analyzer, today };
     let numbers: Vec<usize> = (0..draft.corpus.entries.len()).collect();
     let checked = parallel::flat_map(&numbers, |run| run.iter().map(|number| lint.entry(draft, *number)).collect());
@@ -35,6 +37,10 @@ pub(super) fn check(draft: &Draft, analyzer: &Analyzer, today: Date, faults: &mu
     lint.values(draft, faults);
     if draft.corpus.entries.is_empty() && !faults.has_errors() {
         faults.error("faq", 0, "no entries: nothing could be answered", "write at least one [[entry]]");
+    }
+    if values_unread {
+        faults
+            .retain(|fault| !fault.what.contains("no source for") && !fault.what.contains("value that may be missing"));
     }
 }
 
@@ -194,6 +200,10 @@ impl Lint<'_> {
             if text.trim().is_empty() {
                 let what = format!("`{name}` is empty: wordings with it would have a gap");
                 faults.error(&place.file, place.line, what, "write the value, or delete the line");
+            }
+            if text.contains("{{") {
+                let what = format!("`{name}` holds a placeholder: values are not templates");
+                faults.error(&place.file, place.line, what, "write the text out");
             }
             for Problem { severity, what, mend } in value_problems(text, self.analyzer) {
                 if severity == Severity::Error {
