@@ -61,7 +61,7 @@ impl Generation {
     /// When the index folder cannot be used.
     pub fn build(loaded: Loaded, index: Option<&Path>) -> Result<Self, IndexError> {
         let Loaded { corpus, analyzer, warnings } = loaded;
-        let matcher = build_matcher(&corpus.entries, &analyzer, &corpus_digest(&corpus), index)?;
+        let matcher = build_matcher(&corpus.entries, &analyzer, &lexicon_digest_of(&corpus), index)?;
         let numbers = corpus.entries.iter().enumerate().map(|(number, entry)| (entry.id.clone(), number)).collect();
         Ok(Self { fingerprint: fingerprint(&corpus), corpus, matcher, warnings, numbers })
     }
@@ -108,7 +108,7 @@ pub fn build_matcher(
     Matcher::new(Arc::clone(analyzer), table, index)
 }
 
-fn corpus_digest(corpus: &Corpus) -> String {
+fn lexicon_digest_of(corpus: &Corpus) -> String {
     let mut hasher = Sha256::new();
     for text in [&corpus.lexicon.dictionary, &corpus.lexicon.synonyms, &corpus.lexicon.rewrites] {
         hasher.update(text);

@@ -44,7 +44,7 @@ enum Command {
     Completions(completions::Options),
 }
 
-/// Where content and index lie.
+/// Where the content lies.
 #[derive(Debug, Args)]
 struct Folders {
     /// Folder of FAQ files

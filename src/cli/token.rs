@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 
-use crate::config::Role;
+use crate::config::{Role, hash_token};
 
 /// Prints a random token once, and the line for the configuration, which holds only its hash.
 #[derive(Debug, clap::Args)]
@@ -28,6 +27,6 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let token = format!("yd_{}", hex::encode(bytes));
     println!("token, shown only now: {token}\n");
     println!("[[tokens]]\nname = {:?}\nrole = \"{}\"", options.name, options.role.name());
-    println!("sha256 = \"{}\"", hex::encode(Sha256::digest(&token)));
+    println!("sha256 = \"{}\"", hex::encode(hash_token(&token)));
     Ok(ExitCode::SUCCESS)
 }

@@ -73,11 +73,6 @@ impl Faults {
         self.0.iter().any(|fault| fault.file == file)
     }
 
-    /// Keeps the faults that `keep` wants.
-    pub fn retain(&mut self, keep: impl FnMut(&Fault) -> bool) {
-        self.0.retain(keep);
-    }
-
     /// Whether one of them stops the load.
     #[must_use]
     pub fn has_errors(&self) -> bool {

@@ -18,9 +18,8 @@ use crate::parallel;
 
 /// Checks the draft; `today` is the day by which dates count as expired.
 pub(super) fn check(draft: &Draft, analyzer: &Analyzer, today: Date, faults: &mut Faults) {
-    // Values of a shop.toml that could not be read are not reported missing one by one: the true fault must stand out.
     let values_unread = draft.corpus.variables.is_empty() && faults.concern("shop.toml");
-    let lint = Lint { corpus: &draft.corpus, analyzer, today };
+    let lint = Lint { corpus: &draft.corpus, analyzer, today, values_unread };
     let numbers: Vec<usize> = (0..draft.corpus.entries.len()).collect();
     let checked = parallel::flat_map(&numbers, |run| run.iter().map(|number| lint.entry(draft, *number)).collect());
     let mut keys = Vec::with_capacity(checked.len());
@@ -38,16 +37,14 @@ pub(super) fn check(draft: &Draft, analyzer: &Analyzer, today: Date, faults: &mu
     if draft.corpus.entries.is_empty() && !faults.has_errors() {
         faults.error("faq", 0, "no entries: nothing could be answered", "write at least one [[entry]]");
     }
-    if values_unread {
-        faults
-            .retain(|fault| !fault.what.contains("no source for") && !fault.what.contains("value that may be missing"));
-    }
 }
 
 struct Lint<'a> {
     corpus: &'a Corpus,
     analyzer: &'a Analyzer,
     today: Date,
+    /// `shop.toml` could not be read: what it may define is not reported missing.
+    values_unread: bool,
 }
 
 impl Lint<'_> {
@@ -188,7 +185,7 @@ impl Lint<'_> {
             _ => {}
         }
         let mut texts = script.wordings.values().flatten().chain(&script.fallback);
-        if !texts.any(|text| render(text, &known).is_ok()) {
+        if !self.values_unread && !texts.any(|text| render(text, &known).is_ok()) {
             let what = format!("every wording of `{}` needs a value that may be missing", script.id);
             faults.error(&place.file, place.line, what, "write `fallback = \"...\"` without such placeholders");
         }
@@ -244,14 +241,36 @@ impl Lint<'_> {
 
     /// An answer must be sendable from `shop.toml` and fallbacks alone.
     fn placeholders(&self, text: &str, whose: &str, place: &Place, faults: &mut Faults) {
-        check_placeholders(text, whose, &self.corpus.variables, place, faults);
+        self.check_placeholders(text, whose, &self.corpus.variables, place, faults);
     }
 
     /// A script may use what the situation gives, and `shop.toml`; nothing else has a source.
     fn unknown_placeholders(&self, text: &str, script: &Script, place: &Place, faults: &mut Faults) {
         let mut known = self.corpus.variables.clone();
         known.extend(SITUATION.map(|name| (name.to_owned(), String::new())));
-        check_placeholders(text, &format!("script `{}`", script.id), &known, place, faults);
+        self.check_placeholders(text, &format!("script `{}`", script.id), &known, place, faults);
+    }
+
+    fn check_placeholders(
+        &self,
+        text: &str,
+        whose: &str,
+        known: &BTreeMap<String, String>,
+        place: &Place,
+        faults: &mut Faults,
+    ) {
+        let (what, mend) = match render(text, known) {
+            Ok(_) => return,
+            Err(TemplateError::Missing(_)) if self.values_unread => return,
+            Err(TemplateError::Missing(names)) => (
+                format!("no source for {}", list(&names)),
+                "define it in shop.toml, or write {{ name | default(\"...\") }}",
+            ),
+            Err(TemplateError::Syntax(message)) => {
+                (message, "a placeholder is {{ name }} or {{ name | default(\"...\") }}")
+            }
+        };
+        faults.error(&place.file, place.line, format!("{whose}: {what}"), mend);
     }
 
     fn wording(&self, text: &str, whose: &str, place: &Place, faults: &mut Faults) {
@@ -263,20 +282,6 @@ impl Lint<'_> {
             }
         }
     }
-}
-
-fn check_placeholders(text: &str, whose: &str, known: &BTreeMap<String, String>, place: &Place, faults: &mut Faults) {
-    let (what, mend) = match render(text, known) {
-        Ok(_) => return,
-        Err(TemplateError::Missing(names)) => (
-            format!("no source for {}", list(&names)),
-            "define it in shop.toml, or write {{ name | default(\"...\") }}",
-        ),
-        Err(TemplateError::Syntax(message)) => {
-            (message, "a placeholder is {{ name }} or {{ name | default(\"...\") }}")
-        }
-    };
-    faults.error(&place.file, place.line, format!("{whose}: {what}"), mend);
 }
 
 fn list(names: &BTreeSet<String>) -> String {

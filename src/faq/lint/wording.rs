@@ -25,6 +25,8 @@ enum View {
 
 struct Rule {
     severity: Severity,
+    /// What the rule forbids in a wording may be bound in `shop.toml`.
+    bindable: bool,
     view: View,
     pattern: &'static str,
     what: &'static str,
@@ -34,6 +36,7 @@ struct Rule {
 const RULES: &[Rule] = &[
     Rule {
         severity: Severity::Error,
+        bindable: false,
         view: View::Written,
         pattern: r"(?i)(?:^|[^a-z])x{3,}(?:[^a-z]|$)|[X×x][天元件日]|×{2,}|\*{3,}|[<＜][^<>＜＞]{1,12}[>＞]|\[(?:name|姓名|名字|日期|金额)\]|_{3,}|某某",
         what: "a gap left in the template (XXX, X天, <名字>)",
@@ -41,6 +44,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Error,
+        bindable: false,
         view: View::Letters,
         pattern: r"(?:加|扫|联系|搜|留)(?:我|你|您|个|下|一下)*(?:微信|薇信|威信|v信|vx|wx|qq|企鹅|wechat)|(?:微信|薇信|威信|wechat|qq|vx|wx)(?:号|是|为)*[a-z0-9_]*[0-9][a-z0-9_]{3,}|(?:微信|薇信|威信)号",
         what: "an off-platform contact",
@@ -48,6 +52,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Error,
+        bindable: true,
         view: View::Letters,
         pattern: r"(?:^|[^0-9])(?:1[3-9][0-9]{9}|400[0-9]{7})(?:[^0-9]|$)",
         what: "a phone number",
@@ -55,6 +60,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Error,
+        bindable: false,
         view: View::Letters,
         pattern: r"全网最低|史上最低|国家级|全国第一|世界第一|绝对正品|百分百有效|包治|稳赚",
         what: "a claim that advertising law forbids",
@@ -62,6 +68,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Error,
+        bindable: false,
         view: View::Letters,
         pattern: r"傻逼|滚蛋|爱买不买|神经病|脑残|妈的|去死|白痴",
         what: "an insult",
@@ -69,6 +76,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Warning,
+        bindable: false,
         view: View::Letters,
         pattern: r"但是(?:您|你|亲)|(?:您|你)自己(?:没|不|选|拍|填|写|操作|弄)|谁让(?:您|你)|只能怪|没看清楚吗|说过多少",
         what: "words that blame the customer",
@@ -76,6 +84,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Error,
+        bindable: true,
         view: View::Letters,
         pattern: r"(?:最后|仅剩|只剩|限量|还剩)[0-9一二三四五六七八九十百两]+(?:件|个|小时|分钟|套|份|台|双|只|条|瓶|名)",
         what: "a scarcity claim without a bound value",
@@ -83,6 +92,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Error,
+        bindable: true,
         view: View::Letters,
         pattern: r"^(?:希望.{0,4}(?:能|可以)?帮(?:到|助).{0,10}|请采纳.{0,8}|有.{0,3}问题.{0,6}(?:找|联系).{0,8}|谢谢.{0,4}|略|无|暂无|待补充|todo|tbd|同上|见上|不清楚|不知道)?$",
         what: "an answer without content",
@@ -93,20 +103,24 @@ const RULES: &[Rule] = &[
 static PATTERNS: LazyLock<Vec<(Regex, &'static Rule)>> =
     LazyLock::new(|| RULES.iter().filter_map(|rule| Some((Regex::new(rule.pattern).ok()?, rule))).collect());
 
-/// Every rule that `text` breaks.
+/// Every rule that a wording breaks.
 pub(super) fn problems(text: &str, analyzer: &Analyzer) -> Vec<Problem> {
+    broken(text, analyzer, |_| true)
+}
+
+/// Rules that a value of `shop.toml` breaks; what is bound there is what the others ask for.
+pub(super) fn value_problems(text: &str, analyzer: &Analyzer) -> Vec<Problem> {
+    broken(text, analyzer, |rule| !rule.bindable)
+}
+
+fn broken(text: &str, analyzer: &Analyzer, applies: impl Fn(&Rule) -> bool) -> Vec<Problem> {
     let squeezed: String = letters(&analyzer.canonical(text)).collect();
     PATTERNS
         .iter()
+        .filter(|(_, rule)| applies(rule))
         .filter(|(pattern, rule)| pattern.is_match(if rule.view == View::Written { text } else { &squeezed }))
         .map(|(_, rule)| Problem { severity: rule.severity, what: rule.what, mend: rule.mend })
         .collect()
-}
-
-/// Rules that a value of `shop.toml` breaks; numbers that are bound there are what other rules ask for.
-pub(super) fn value_problems(text: &str, analyzer: &Analyzer) -> Vec<Problem> {
-    let bound = ["a phone number", "a scarcity claim without a bound value", "an answer without content"];
-    problems(text, analyzer).into_iter().filter(|problem| !bound.contains(&problem.what)).collect()
 }
 
 /// Letters that a greeting needs beyond its courtesies to carry anything.
