@@ -445,3 +445,18 @@ mod starter_pack_promises {
         }
     }
 }
+
+#[test]
+fn an_unreadable_shop_toml_is_reported_once_and_not_through_every_wording() {
+    let folder = editable(&fixture("shop"));
+    std::fs::write(folder.path().join("shop.toml"), "[variables]\nship_hours = 48\"\n").unwrap();
+    let mut found = faults(folder.path());
+    found.retain(|fault| fault.severity == Severity::Error);
+    assert!(!found.is_empty() && found.iter().all(|fault| fault.file == "shop.toml"), "{}", shown(&found));
+}
+
+#[test]
+fn a_value_that_holds_a_placeholder_is_a_fault() {
+    let found = with_file("shop.toml", "[variables]\npromo = \"满 {{ free_shipping }} 元包邮\"\n");
+    assert!(found.iter().any(|fault| fault.line == 2 && fault.what.contains("placeholder")), "{}", shown(&found));
+}
