@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use yingda::analysis::Analyzer;
-use yingda::faq::load::{built_in_analyzer, entries_from_jsonl, load};
+use yingda::faq::load::{built_in_analyzer, built_in_out_of_scope, entries_from_jsonl, load};
 use yingda::faq::{Corpus, Entry};
 use yingda::knowledge::{Generation, Knowledge, build_matcher};
 use yingda::matching::Matcher;
@@ -75,7 +75,7 @@ fn run_self(arguments: &[&Path]) -> anyhow::Result<()> {
 fn build(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
     let (analyzer, entries, _) = setup(texts, size)?;
     let started = Instant::now();
-    let matcher = build_matcher(&entries, &analyzer, "", Some(index))?;
+    let matcher = build_matcher(&entries, &analyzer, "", &built_in_out_of_scope(), Some(index))?;
     print_seconds("build", started);
     black_box(matcher);
     println!("  resident after the build  {}", Memory::now()?);
@@ -87,7 +87,7 @@ fn ask(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
     let (analyzer, entries, queries) = setup(texts, size)?;
     println!("  resident without matcher  {}", Memory::now()?);
     let started = Instant::now();
-    let matcher = build_matcher(&entries, &analyzer, "", Some(index))?;
+    let matcher = build_matcher(&entries, &analyzer, "", &built_in_out_of_scope(), Some(index))?;
     print_seconds("open, index up to date", started);
     println!("  resident after opening    {}", Memory::now()?);
     let rounds = std::env::var("ROUNDS").map_or(Ok(5), |rounds| rounds.parse::<usize>())?;

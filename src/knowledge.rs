@@ -61,7 +61,8 @@ impl Generation {
     /// When the index folder cannot be used.
     pub fn build(loaded: Loaded, index: Option<&Path>) -> Result<Self, IndexError> {
         let Loaded { corpus, analyzer, warnings } = loaded;
-        let matcher = build_matcher(&corpus.entries, &analyzer, &lexicon_digest_of(&corpus), index)?;
+        let matcher =
+            build_matcher(&corpus.entries, &analyzer, &lexicon_digest_of(&corpus), &corpus.out_of_scope, index)?;
         let numbers = corpus.entries.iter().enumerate().map(|(number, entry)| (entry.id.clone(), number)).collect();
         Ok(Self { fingerprint: fingerprint(&corpus), corpus, matcher, warnings, numbers })
     }
@@ -73,7 +74,8 @@ impl Generation {
     }
 }
 
-/// Analyses the phrasings on all cores and indexes them; `lexicon_digest` stands for what segmentation depends on.
+/// Analyses the phrasings on all cores and indexes them; `lexicon_digest` stands for what segmentation depends on,
+/// `out_of_scope` are texts that no entry answers.
 ///
 /// # Errors
 /// When the index folder cannot be used.
@@ -81,6 +83,7 @@ pub fn build_matcher(
     entries: &[Entry],
     analyzer: &Arc<Analyzer>,
     lexicon_digest: &str,
+    out_of_scope: &[String],
     index: Option<&Path>,
 ) -> Result<Matcher, IndexError> {
     let phrasings: Vec<(u32, &str)> = (0..)
@@ -105,7 +108,7 @@ pub fn build_matcher(
     }
     let name = short_hex(hasher);
     let index = build_or_open(index, &name, table.texts(), analyzer)?;
-    Matcher::new(Arc::clone(analyzer), table, index)
+    Matcher::new(Arc::clone(analyzer), table, index, out_of_scope)
 }
 
 fn lexicon_digest_of(corpus: &Corpus) -> String {
@@ -137,7 +140,10 @@ fn fingerprint(corpus: &Corpus) -> String {
         entry.related.iter().for_each(|related| feed(related));
         feed(&format!("{:?}{:?}{:?}{}", entry.audience, entry.scope, entry.validity, entry.agents_only));
     }
-    feed(&format!("{:?}{:?}{:?}{:?}", corpus.scripts, corpus.variables, corpus.acts, corpus.fillers));
+    feed(&format!(
+        "{:?}{:?}{:?}{:?}{:?}",
+        corpus.scripts, corpus.variables, corpus.acts, corpus.fillers, corpus.out_of_scope
+    ));
     [&corpus.lexicon.dictionary, &corpus.lexicon.synonyms, &corpus.lexicon.rewrites]
         .into_iter()
         .for_each(|text| feed(text));

@@ -9,6 +9,7 @@ mod normalise;
 mod opencc;
 pub mod pinyin;
 mod segment;
+pub mod sense;
 pub mod speech;
 pub mod units;
 

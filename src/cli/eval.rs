@@ -10,7 +10,7 @@ use crate::eval::dataset::read_queries;
 use crate::eval::metrics::summarise;
 use crate::eval::run as run_queries;
 use crate::faq::Entry;
-use crate::faq::load::{built_in_analyzer, entries_from_jsonl, load};
+use crate::faq::load::{built_in_analyzer, built_in_out_of_scope, entries_from_jsonl, load};
 use crate::knowledge::build_matcher;
 use crate::matching::{Matcher, Thresholds};
 
@@ -68,19 +68,19 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 fn corpus(path: &Path) -> anyhow::Result<(Matcher, Vec<Entry>)> {
-    let (entries, analyzer) = if path.is_dir() {
+    let (entries, analyzer, out_of_scope) = if path.is_dir() {
         let loaded = load(path, super::today()).context("the FAQ files cannot be measured")?;
-        (loaded.corpus.entries, loaded.analyzer)
+        (loaded.corpus.entries, loaded.analyzer, loaded.corpus.out_of_scope)
     } else {
         let entries = entries_from_jsonl(&path.display().to_string(), &read(path)?).map_err(|faults| {
             anyhow::anyhow!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         })?;
-        (entries, Arc::new(built_in_analyzer()?))
+        (entries, Arc::new(built_in_analyzer()?), built_in_out_of_scope())
     };
     if entries.is_empty() {
         bail!("{} holds no entries", path.display());
     }
-    Ok((build_matcher(&entries, &analyzer, "", None)?, entries))
+    Ok((build_matcher(&entries, &analyzer, "", &out_of_scope, None)?, entries))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -40,6 +40,9 @@ impl Loaded {
     }
 }
 
+/// Texts that no entry answers.
+const OUT_OF_SCOPE: &str = "out_of_scope.txt";
+
 /// Why a folder could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -89,6 +92,17 @@ pub fn built_in_analyzer() -> Result<Analyzer, AnalysisError> {
     Ok(Analyzer::new(&lexicon)?.with_speech(&draft.corpus.acts, &draft.corpus.fillers))
 }
 
+/// The texts that no entry answers, for a folder that has none of its own.
+#[must_use]
+pub fn built_in_out_of_scope() -> Vec<String> {
+    text_lines(include_str!("../../faq/out_of_scope.txt"))
+}
+
+/// Lines that are neither empty nor a comment.
+fn text_lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
 /// A place in the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
@@ -118,6 +132,7 @@ impl Draft {
             match file.name.as_str() {
                 "scripts.toml" => draft.read_scripts(file, faults),
                 "speech_acts.toml" => draft.read_acts(file, faults),
+                OUT_OF_SCOPE => draft.corpus.out_of_scope = text_lines(&file.text),
                 "shop.toml" => draft.read_shop(file, faults),
                 name if name.ends_with(".jsonl") => draft.read_jsonl(file, faults),
                 name if name.ends_with(".toml") => draft.read_entries(file, faults),
@@ -127,6 +142,9 @@ impl Draft {
         if draft.corpus.acts.is_empty() {
             let text = include_str!("../../faq/speech_acts.toml").to_owned();
             draft.read_acts(&SourceFile { name: "speech_acts.toml".to_owned(), text }, faults);
+        }
+        if !files.iter().any(|file| file.name == OUT_OF_SCOPE) {
+            draft.corpus.out_of_scope = built_in_out_of_scope();
         }
         draft
     }

@@ -83,6 +83,8 @@ pub struct Corpus {
     pub acts: Vec<ActPhrases>,
     /// Words without content, as written.
     pub fillers: Vec<String>,
+    /// Texts that no entry answers, as written: they calibrate the confidence.
+    pub out_of_scope: Vec<String>,
 }
 
 impl Corpus {

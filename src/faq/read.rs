@@ -53,7 +53,7 @@ fn collect(dir: &Path, prefix: &str, names: &mut Vec<String>, faults: &mut Fault
 
 fn is_content(name: &str) -> bool {
     matches!(name.rsplit_once('.'), Some((_, "toml" | "jsonl")))
-        || matches!(name, "dictionary.txt" | "synonyms.txt" | "rewrites.txt")
+        || matches!(name, "dictionary.txt" | "synonyms.txt" | "rewrites.txt" | "out_of_scope.txt")
 }
 
 fn read_file(dir: &Path, name: String, faults: &mut Faults) -> Option<SourceFile> {

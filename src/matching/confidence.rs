@@ -24,22 +24,15 @@ impl Default for Thresholds {
 }
 
 /// Logistic model of "the best candidate is the right one", fitted on `tests/eval/starter`: bias, then a weight each for
-/// the score, the margin to the best other entry's score, the covered share of the query, that of the phrasing, and
-/// what was learned.
-const MODEL: [f32; 6] = [-3.7, 5.3, 6.7, -3.4, 2.0, 5.5];
+/// the score, the margin to the best other entry's score, the covered share of the query, that of the phrasing, and the
+/// trust in what was learned. A corpus reads it through its own [`super::calibration::Calibration`].
+const MODEL: [f32; 6] = [-3.8, 8.5, 5.6, -3.6, 1.7, -0.7];
 
-/// Confidence of a candidate with these features, `margin` ahead of the best other entry (negative when behind).
-pub(super) fn confidence(features: &Features, score: f32, margin: f32) -> f32 {
-    let inputs = [
-        1.0,
-        score,
-        margin.clamp(-0.5, 0.5),
-        features.query_coverage,
-        features.phrasing_coverage,
-        features.learned * features.trust,
-    ];
-    let sum: f32 = MODEL.iter().zip(inputs).map(|(weight, input)| weight * input).sum();
-    1.0 / (1.0 + (-sum).exp())
+/// Logit of a candidate with these features, `margin` ahead of the best other entry (negative when behind).
+pub(super) fn logit(features: &Features, score: f32, margin: f32) -> f32 {
+    let inputs =
+        [1.0, score, margin.clamp(-0.6, 0.6), features.query_coverage, features.phrasing_coverage, features.trust];
+    MODEL.iter().zip(inputs).map(|(weight, input)| weight * input).sum()
 }
 
 /// What the thresholds make of a match.

@@ -1,10 +1,9 @@
 //! A customer's text as weighted units, ready to be compared with phrasings.
 
-use std::cell::RefCell;
-
-use rustc_hash::FxHashMap;
-
-use super::table::{Phrasings, Unit, WORD_UNIT, WORD_WEIGHT};
+use super::table::{Phrasings, Unit};
+use super::traits::Traits;
+use super::vector::cosine;
+use crate::analysis::sense::{Sense, sense};
 use crate::analysis::units::SyllablePair;
 use crate::analysis::{Analysis, Analyzer, is_han_character, letters, units};
 use crate::index::{Field, ProbeTerm};
@@ -13,18 +12,26 @@ use crate::index::{Field, ProbeTerm};
 const PINYIN_WEIGHT: f32 = 0.4;
 const GRAM_WEIGHT: f32 = 0.7;
 
-/// A query's units with their rarities.
+/// A query's units with their weights, and what it means.
 pub(super) struct Query {
-    /// Place of a gram in `grams`.
-    gram_places: FxHashMap<u64, usize>,
-    grams: Vec<f32>,
-    /// The comparison in which each gram was last met, and the number of the present one.
-    met: RefCell<(Vec<u32>, u32)>,
-    word_places: FxHashMap<u32, usize>,
-    words: Vec<f32>,
-    /// Length of the vector of gram rarities, and of word rarities.
-    pub norms: [f32; 2],
+    /// Units that some phrasing holds, sorted.
+    pub units: Vec<(Unit, f32)>,
+    /// Length of the vector of all units, unknown ones too; never 0.
+    pub norm: f32,
+    pub sense: Sense,
+    pub traits: Traits,
     pub syllable_pairs: Vec<SyllablePair>,
+}
+
+/// Squared weights that a query and a phrasing share.
+pub(super) struct Shared {
+    pub grams: f32,
+    pub words: f32,
+}
+
+/// Key of a pair of neighbouring letters.
+pub(super) fn gram_key(left: char, right: char) -> u64 {
+    u64::from(left as u32) << 32 | u64::from(right as u32)
 }
 
 /// Calls `visit` with a key for each Han character and each pair of neighbouring letters.
@@ -35,7 +42,7 @@ pub(super) fn gram_keys(canonical: &str, mut visit: impl FnMut(u64)) {
             visit(u64::from(c as u32));
         }
         if let Some(last) = last {
-            visit(u64::from(last as u32) << 32 | u64::from(c as u32));
+            visit(gram_key(last, c));
         }
         last = Some(c);
     }
@@ -43,89 +50,58 @@ pub(super) fn gram_keys(canonical: &str, mut visit: impl FnMut(u64)) {
 
 impl Query {
     pub fn new(analysis: &Analysis, table: &Phrasings) -> Self {
-        let mut query = Self {
-            gram_places: FxHashMap::default(),
-            grams: Vec::new(),
-            met: RefCell::default(),
-            word_places: FxHashMap::default(),
-            words: Vec::new(),
-            norms: [0.0; 2],
-            syllable_pairs: Vec::new(),
+        let (mut units, mut unknown) = (Vec::with_capacity(48), 0);
+        let mut add = |unit: Option<Unit>| match unit {
+            Some(unit) => units.push((unit, table.weight(unit))),
+            None => unknown += 1,
         };
-        gram_keys(&analysis.text, |key| {
-            query.gram_places.entry(key).or_insert_with(|| {
-                query.grams.push(table.gram_rarity(key));
-                query.grams.len() - 1
-            });
-        });
-        let mut unknown = 0.0;
-        for word in analysis.word_texts() {
-            let id = table.word_id(word);
-            let rarity = table.word_rarity(id);
-            match id {
-                Some(id) => {
-                    query.word_places.entry(id).or_insert_with(|| {
-                        query.words.push(rarity);
-                        query.words.len() - 1
-                    });
+        gram_keys(&analysis.text, |key| add(table.gram(key)));
+        analysis.word_texts().for_each(|word| add(table.word(word)));
+        units.sort_unstable_by_key(|(unit, _)| *unit);
+        units.dedup_by_key(|(unit, _)| *unit);
+        let known: f32 = units.iter().map(|(_, weight)| weight * weight).sum();
+        let norm = (known + unknown as f32 * table.unknown_weight().powi(2)).sqrt().max(f32::MIN_POSITIVE);
+        Self {
+            units,
+            norm,
+            sense: sense(analysis),
+            traits: Traits::of(&analysis.text),
+            syllable_pairs: syllable_pairs(&analysis.text),
+        }
+    }
+
+    pub fn shared(&self, table: &Phrasings, phrasing: usize) -> Shared {
+        let mut shared = Shared { grams: 0.0, words: 0.0 };
+        let mut own = self.units.iter();
+        let mut next = own.next();
+        for unit in table.units(phrasing) {
+            while next.is_some_and(|(known, _)| known < unit) {
+                next = own.next();
+            }
+            match next {
+                Some((known, weight)) if known == unit => {
+                    *(if unit & super::table::WORD == 0 { &mut shared.grams } else { &mut shared.words }) +=
+                        weight * weight;
                 }
-                None => unknown += rarity * rarity,
+                Some(_) => {}
+                None => break,
             }
         }
-        let length = |rarities: &[f32]| rarities.iter().map(|rarity| rarity * rarity).sum::<f32>();
-        query.norms = [length(&query.grams).sqrt(), (length(&query.words) + unknown).sqrt()];
-        units::syllable_pair_keys(&analysis.text, |pair| query.syllable_pairs.push(pair));
-        query.syllable_pairs.sort_unstable();
-        query.syllable_pairs.dedup();
-        query
-    }
-
-    /// Length of the vector of all units.
-    fn norm(&self) -> f32 {
-        let [grams, words] = self.norms;
-        grams.hypot(WORD_WEIGHT * words).max(f32::MIN_POSITIVE)
-    }
-
-    /// Known units with their weighted rarities, scaled so that all units, unknown ones too, have length 1.
-    pub fn units(&self) -> Vec<(Unit, f32)> {
-        let norm = self.norm();
-        let grams = self.gram_places.iter().map(|(key, place)| (*key, self.grams[*place] / norm));
-        let words = self
-            .word_places
-            .iter()
-            .map(|(id, place)| (WORD_UNIT | u64::from(*id), WORD_WEIGHT * self.words[*place] / norm));
-        let mut units: Vec<(Unit, f32)> = grams.chain(words).collect();
-        units.sort_unstable_by_key(|(unit, _)| *unit);
-        units
-    }
-
-    /// Cosine with a phrasing over all units.
-    pub fn likeness(&self, table: &Phrasings, phrasing: usize) -> f32 {
-        let shared =
-            self.shared_grams(table.text(phrasing)) + WORD_WEIGHT.powi(2) * self.shared_words(table.words(phrasing));
-        shared / (self.norm() * table.norm(phrasing).max(f32::MIN_POSITIVE))
-    }
-
-    /// Shared squared rarity of grams with a phrasing's canonical text.
-    pub fn shared_grams(&self, text: &str) -> f32 {
-        let (met, present) = &mut *self.met.borrow_mut();
-        met.resize(self.grams.len(), 0);
-        *present += 1;
-        let mut shared = 0.0;
-        gram_keys(text, |key| {
-            if let Some(place) = self.gram_places.get(&key)
-                && std::mem::replace(&mut met[*place], *present) != *present
-            {
-                shared += self.grams[*place].powi(2);
-            }
-        });
         shared
     }
 
-    /// Shared squared rarity of words; `words` holds each id once.
-    pub fn shared_words(&self, words: &[u32]) -> f32 {
-        words.iter().filter_map(|id| self.word_places.get(id)).map(|place| self.words[*place].powi(2)).sum()
+    /// Cosine of the senses, 0 when they point apart.
+    pub fn sense_likeness(&self, table: &Phrasings, phrasing: usize) -> f32 {
+        cosine(&self.sense, table.sense(phrasing)).clamp(0.0, 1.0)
     }
+}
+
+fn syllable_pairs(canonical: &str) -> Vec<SyllablePair> {
+    let mut pairs = Vec::new();
+    units::syllable_pair_keys(canonical, |pair| pairs.push(pair));
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
 }
 
 /// Terms to look up, synonyms included.

@@ -1,20 +1,26 @@
-//! Every phrasing of a generation in compact form: canonical text, words, lengths; and how rare each unit is.
+//! Every phrasing of a generation in compact form: canonical text, units with their rarities, sense.
 
 use rustc_hash::FxHashMap;
 
 use super::query::gram_keys;
+use super::traits::Traits;
+use super::vector::{Dense, dense};
+use crate::analysis::sense::sense;
 use crate::analysis::{Analysis, Analyzer};
 use crate::index::rarity;
 use crate::parallel;
 
-/// A character, a pair of neighbours (see [`gram_keys`]) or a word's id with [`WORD_UNIT`] added.
-pub(super) type Unit = u64;
+/// Number of a character, of a pair of neighbours, or, with [`WORD`] added, of a word; synonyms share one.
+pub(super) type Unit = u32;
 
-/// Tells a word's id from a gram's key, which is below it.
-pub(super) const WORD_UNIT: Unit = 1 << 63;
+/// Tells a word from a gram, whose number is below it.
+pub(super) const WORD: Unit = 1 << 31;
 
-/// Weight of a word's rarity beside a gram's: a word's letters are counted as grams already.
-pub(super) const WORD_WEIGHT: f32 = 0.7;
+/// Factor on a word's weight; a gram's is 1.
+const WORD_WEIGHT: f32 = 1.1;
+
+/// How far a phrasing's length counts beside the mean length.
+const PIVOT: f32 = 0.75;
 
 /// The phrasings of a corpus, numbered as in the index.
 #[derive(Debug, Default)]
@@ -23,84 +29,86 @@ pub struct Phrasings {
     texts: String,
     /// End of each text in `texts`.
     text_ends: Vec<u32>,
-    /// Word ids of every phrasing, each once, one phrasing after another.
-    words: Vec<u32>,
-    /// End of each phrasing's words in `words`.
-    word_ends: Vec<u32>,
+    /// Units of every phrasing, each once and sorted, one phrasing after another.
+    units: Vec<Unit>,
+    /// End of each phrasing's units in `units`.
+    unit_ends: Vec<u32>,
     /// Entry of each phrasing.
     entries: Vec<u32>,
-    /// Length of the vector of gram rarities, and of word rarities.
-    norms: Vec<[f32; 2]>,
-    /// Number of phrasings that hold a gram.
-    gram_counts: FxHashMap<u64, u32>,
-    /// Id of a word; synonyms share one.
-    word_ids: FxHashMap<String, u32>,
-    /// Number of phrasings that hold a word, by id.
-    word_counts: Vec<u32>,
-    /// Rarity of a unit that so many phrasings hold; commoner units are computed.
-    rarities: Vec<f32>,
+    /// What each phrasing means.
+    senses: Vec<Dense>,
+    /// What each phrasing asks for.
+    traits: Vec<Traits>,
+    /// Length of the vector of unit weights.
+    norms: Vec<f32>,
+    /// See [`Phrasings::pivoted_norm`].
+    pivoted_norms: Vec<f32>,
+    /// Number of a gram by its key.
+    grams: FxHashMap<u64, Unit>,
+    /// Number of a word.
+    words: FxHashMap<String, Unit>,
+    /// How many phrasings hold a gram, and how many hold a word; by number.
+    holding: [Vec<u32>; 2],
+    /// Weight of a unit that so many phrasings hold; that of commoner units is computed.
+    weights: Vec<f32>,
 }
 
-/// Units up to this common have their rarity kept.
-const KEPT_RARITIES: u32 = 1024;
+/// Units up to this common have their weight kept.
+const KEPT_WEIGHTS: u32 = 1024;
 
 impl Phrasings {
     /// Adds a phrasing of an entry; phrasings come in the index's order.
     pub fn push(&mut self, entry: u32, analysis: &Analysis, analyzer: &Analyzer) {
         self.texts.push_str(&analysis.text);
-        self.text_ends.push(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
-        let first = self.words.len();
-        for word in analysis.word_texts() {
-            let id = self.intern(word, analyzer);
-            if !self.words[first..].contains(&id) {
-                self.words.push(id);
-                self.word_counts[id as usize] += 1;
-            }
+        self.text_ends.push(place(self.texts.len()));
+        let mut units: Vec<Unit> = Vec::with_capacity(48);
+        gram_keys(&analysis.text, |key| {
+            let next = place(self.grams.len());
+            units.push(*self.grams.entry(key).or_insert(next));
+        });
+        units.extend(analysis.word_texts().map(|word| self.intern(word, analyzer)));
+        units.sort_unstable();
+        units.dedup();
+        self.holding[0].resize(self.grams.len(), 0);
+        for unit in &units {
+            self.holding[usize::from(unit & WORD != 0)][(unit & !WORD) as usize] += 1;
         }
-        self.word_ends.push(u32::try_from(self.words.len()).unwrap_or(u32::MAX));
-        let mut grams = Vec::with_capacity(32);
-        gram_keys(&analysis.text, |key| grams.push(key));
-        grams.sort_unstable();
-        grams.dedup();
-        for gram in grams {
-            *self.gram_counts.entry(gram).or_default() += 1;
-        }
+        self.units.extend(units);
+        self.unit_ends.push(place(self.units.len()));
+        self.senses.push(dense(&sense(analysis)));
+        self.traits.push(Traits::of(&analysis.text));
         self.entries.push(entry);
     }
 
-    fn intern(&mut self, word: &str, analyzer: &Analyzer) -> u32 {
-        if let Some(id) = self.word_ids.get(word) {
-            return *id;
+    fn intern(&mut self, word: &str, analyzer: &Analyzer) -> Unit {
+        if let Some(unit) = self.words.get(word) {
+            return *unit;
         }
-        let id = u32::try_from(self.word_counts.len()).unwrap_or(u32::MAX);
-        self.word_counts.push(0);
+        let unit = WORD | place(self.holding[1].len());
+        self.holding[1].push(0);
         match analyzer.class(word) {
-            Some(class) => self.word_ids.extend(analyzer.synonyms(class).iter().map(|synonym| (synonym.clone(), id))),
+            Some(class) => self.words.extend(analyzer.synonyms(class).iter().map(|synonym| (synonym.clone(), unit))),
             None => {
-                self.word_ids.insert(word.to_owned(), id);
+                self.words.insert(word.to_owned(), unit);
             }
         }
-        id
+        unit
     }
 
     /// The table with the lengths of all vectors, once every phrasing is there.
     #[must_use]
     pub fn measured(mut self) -> Self {
-        self.rarities = (0..KEPT_RARITIES).map(|holding| rarity(holding, self.count())).collect();
+        self.weights = (0..KEPT_WEIGHTS).map(|holding| weight(holding, self.count())).collect();
         let numbers: Vec<usize> = (0..self.len()).collect();
-        self.norms = parallel::flat_map(&numbers, |run| run.iter().map(|number| self.lengths(*number)).collect());
+        self.norms = parallel::flat_map(&numbers, |run| run.iter().map(|number| self.length(*number)).collect());
+        let mean = self.norms.iter().sum::<f32>() / self.norms.len().max(1) as f32;
+        let pivoted = |norm: &f32| (norm.powf(PIVOT) * mean.powf(1.0 - PIVOT)).max(f32::MIN_POSITIVE);
+        self.pivoted_norms = self.norms.iter().map(pivoted).collect();
         self
     }
 
-    /// Lengths of a phrasing's vectors of gram rarities and of word rarities.
-    fn lengths(&self, phrasing: usize) -> [f32; 2] {
-        let mut keys = Vec::with_capacity(32);
-        gram_keys(self.text(phrasing), |key| keys.push(key));
-        keys.sort_unstable();
-        keys.dedup();
-        let grams: f32 = keys.iter().map(|key| self.gram_rarity(*key).powi(2)).sum();
-        let words: f32 = self.words(phrasing).iter().map(|word| self.word_rarity(Some(*word)).powi(2)).sum();
-        [grams.sqrt(), words.sqrt()]
+    fn length(&self, phrasing: usize) -> f32 {
+        self.units(phrasing).iter().map(|unit| self.weight(*unit).powi(2)).sum::<f32>().sqrt()
     }
 
     /// Number of phrasings.
@@ -132,56 +140,85 @@ impl Phrasings {
         self.entries[phrasing]
     }
 
-    /// Length of the vector of all units.
-    pub(super) fn norm(&self, phrasing: usize) -> f32 {
-        let [grams, words] = self.norms[phrasing];
-        grams.hypot(WORD_WEIGHT * words)
-    }
-
-    /// All units with their weighted rarities, scaled to length 1, sorted by unit.
-    pub(super) fn units(&self, phrasing: usize) -> Vec<(Unit, f32)> {
-        let mut units: Vec<(Unit, f32)> = Vec::new();
-        gram_keys(self.text(phrasing), |key| units.push((key, self.gram_rarity(key))));
-        let words = self.words(phrasing).iter();
-        units.extend(words.map(|word| (WORD_UNIT | u64::from(*word), WORD_WEIGHT * self.word_rarity(Some(*word)))));
-        units.sort_unstable_by_key(|(unit, _)| *unit);
-        units.dedup_by_key(|(unit, _)| *unit);
-        let norm = self.norm(phrasing).max(f32::MIN_POSITIVE);
-        for (_, value) in &mut units {
-            *value /= norm;
+    /// Phrasings of every entry, by its number.
+    pub(super) fn members(&self) -> Vec<Vec<u32>> {
+        let mut members: Vec<Vec<u32>> = Vec::new();
+        for (phrasing, entry) in (0..).zip(&self.entries) {
+            let entry = *entry as usize;
+            members.resize_with(members.len().max(entry + 1), Vec::new);
+            members[entry].push(phrasing);
         }
-        units
+        members
     }
 
-    pub(super) fn words(&self, phrasing: usize) -> &[u32] {
-        slice(&self.word_ends, phrasing).and_then(|range| self.words.get(range)).unwrap_or_default()
+    /// Units of a phrasing, sorted.
+    pub(super) fn units(&self, phrasing: usize) -> &[Unit] {
+        slice(&self.unit_ends, phrasing).and_then(|range| self.units.get(range)).unwrap_or_default()
     }
 
-    /// Lengths of the vectors of gram and word rarities.
-    pub(super) fn norms(&self, phrasing: usize) -> [f32; 2] {
-        self.norms[phrasing]
+    /// Length of the vector of unit weights; never 0.
+    pub(super) fn norm(&self, phrasing: usize) -> f32 {
+        self.norms[phrasing].max(f32::MIN_POSITIVE)
     }
 
-    pub(super) fn word_id(&self, word: &str) -> Option<u32> {
-        self.word_ids.get(word).copied()
+    /// The same drawn towards the mean, so that long phrasings are not held down as hard (pivoted length normalisation,
+    /// Singhal, Buckley and Mitra, SIGIR 1996).
+    pub(super) fn pivoted_norm(&self, phrasing: usize) -> f32 {
+        self.pivoted_norms[phrasing]
     }
 
-    pub(super) fn gram_rarity(&self, key: u64) -> f32 {
-        self.rarity(self.gram_counts.get(&key).copied().unwrap_or(0))
+    pub(super) fn sense(&self, phrasing: usize) -> &Dense {
+        &self.senses[phrasing]
     }
 
-    /// Rarity of a word; of one that no phrasing holds for `None`.
-    pub(super) fn word_rarity(&self, id: Option<u32>) -> f32 {
-        self.rarity(id.and_then(|id| self.word_counts.get(id as usize).copied()).unwrap_or(0))
+    pub(super) fn traits(&self, phrasing: usize) -> &Traits {
+        &self.traits[phrasing]
     }
 
-    fn rarity(&self, holding: u32) -> f32 {
-        self.rarities.get(holding as usize).copied().unwrap_or_else(|| rarity(holding, self.count()))
+    pub(super) fn gram(&self, key: u64) -> Option<Unit> {
+        self.grams.get(&key).copied()
+    }
+
+    pub(super) fn word(&self, word: &str) -> Option<Unit> {
+        self.words.get(word).copied()
+    }
+
+    /// Every word with its unit, in no order.
+    pub(super) fn vocabulary(&self) -> impl Iterator<Item = (&str, Unit)> {
+        self.words.iter().map(|(word, unit)| (word.as_str(), *unit))
+    }
+
+    /// How many phrasings hold a unit.
+    pub(super) fn holding(&self, unit: Unit) -> u32 {
+        let of_kind = &self.holding[usize::from(unit & WORD != 0)];
+        of_kind.get((unit & !WORD) as usize).copied().unwrap_or(0)
+    }
+
+    /// Weight of a unit; see [`weight`].
+    pub(super) fn weight(&self, unit: Unit) -> f32 {
+        let holding = self.holding(unit);
+        let factor = if unit & WORD == 0 { 1.0 } else { WORD_WEIGHT };
+        factor * self.weights.get(holding as usize).copied().unwrap_or_else(|| weight(holding, self.count()))
+    }
+
+    /// Weight of a unit that no phrasing holds.
+    pub(super) fn unknown_weight(&self) -> f32 {
+        self.weights.first().copied().unwrap_or(1.0)
     }
 
     fn count(&self) -> u32 {
-        u32::try_from(self.len()).unwrap_or(u32::MAX)
+        place(self.len())
     }
+}
+
+/// Square root of the rarity: in the product of two vectors it counts once, as in BM25. (The usual cosine of tf-idf
+/// counts it twice, and a rare character then outweighs the whole rest of a short question.)
+fn weight(holding: u32, all: u32) -> f32 {
+    rarity(holding, all).sqrt()
+}
+
+fn place(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 fn slice(ends: &[u32], place: usize) -> Option<std::ops::Range<usize>> {

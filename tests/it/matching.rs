@@ -39,10 +39,10 @@ fn sound(found: &Match, limit: usize) -> Result<(), TestCaseError> {
     prop_assert_eq!(entries.len(), found.candidates.len(), "an entry stands once");
     for candidate in &found.candidates {
         prop_assert!(in_bounds(candidate.confidence), "{:?}", candidate);
-        prop_assert!(in_bounds(candidate.score), "{:?}", candidate);
-        let Features { grams, words, pinyin, query_coverage, phrasing_coverage, .. } = candidate.features;
-        for feature in [grams, words, pinyin, query_coverage, phrasing_coverage] {
-            prop_assert!(in_bounds(feature), "{:?}", candidate);
+        prop_assert!(in_bounds(candidate.score / Features::MOST), "{:?}", candidate);
+        let features = serde_json::to_value(candidate.features).unwrap();
+        for (name, value) in features.as_object().unwrap() {
+            prop_assert!(value.as_f64().is_some_and(|value| in_bounds(value as f32)), "{}: {:?}", name, candidate);
         }
         let phrasing_of = pack().matcher.phrasings().entry(candidate.phrasing as usize);
         prop_assert_eq!(phrasing_of, candidate.entry, "the best phrasing is the entry's own");
@@ -119,7 +119,9 @@ fn two_builds_of_one_corpus_give_the_same_candidates() {
     let generation = pack();
     let analyzer = generation.matcher.analyzer();
     let folder = tempfile::tempdir().unwrap();
-    let build = |index| build_matcher(&generation.corpus.entries, analyzer, "digest", index).unwrap();
+    let build = |index| {
+        build_matcher(&generation.corpus.entries, analyzer, "digest", &generation.corpus.out_of_scope, index).unwrap()
+    };
     let (in_memory, on_disk, reopened) = (build(None), build(Some(folder.path())), build(Some(folder.path())));
     for entry in generation.corpus.entries.iter().step_by(5) {
         let asked = format!("{}，还有别的吗", entry.question());
@@ -133,8 +135,15 @@ fn two_builds_of_one_corpus_give_the_same_candidates() {
 fn an_index_folder_that_is_damaged_is_built_again() {
     let generation = fixture_shop().current();
     let folder = tempfile::tempdir().unwrap();
-    let build =
-        || build_matcher(&generation.corpus.entries, generation.matcher.analyzer(), "digest", Some(folder.path()));
+    let build = || {
+        build_matcher(
+            &generation.corpus.entries,
+            generation.matcher.analyzer(),
+            "digest",
+            &generation.corpus.out_of_scope,
+            Some(folder.path()),
+        )
+    };
     let expected = ask(&build().unwrap(), "多久才能发货", 5);
     let home = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
     std::fs::write(home.join("meta.json"), "{ half").unwrap();
