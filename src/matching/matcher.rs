@@ -19,6 +19,9 @@ use crate::parallel;
 /// Bounds of one retrieval; measured in `benches/matching.rs`.
 const BUDGET: Budget = Budget { postings: 12_000, hits: 96 };
 
+/// Entries that are judged by what was learned of them: those with the likeliest phrasings.
+const JUDGED: usize = 40;
+
 /// Phrasings that are held out to calibrate the confidence.
 const SAMPLE: usize = 400;
 
@@ -176,12 +179,14 @@ impl Matcher {
                 .or_insert(candidate);
         }
         let example = Example::of_query(&query);
-        let judged = |mut candidate: Candidate| {
+        let mut candidates: Vec<Candidate> = best.into_values().collect();
+        candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.entry.cmp(&b.entry)));
+        candidates.truncate(JUDGED);
+        for candidate in &mut candidates {
             self.ranker.judge(candidate.entry, &example, &mut candidate.features, without);
             candidate.score = candidate.features.score();
-            candidate
-        };
-        Ok(best.into_values().map(judged).collect())
+        }
+        Ok(candidates)
     }
 
     /// Candidates with their specificity; of entries asked for in the same words the most specific stands for all.

@@ -44,7 +44,7 @@ struct Effort {
 impl Effort {
     fn of(taught: usize) -> Self {
         let taught = taught.max(1);
-        Self { rivals: (2_400_000 / taught).clamp(16, 200), probes: (100_000 / taught).max(1) }
+        Self { rivals: (600_000 / taught).clamp(16, 200), probes: (30_000 / taught).max(1) }
     }
 }
 
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn effort_falls_with_the_size_of_the_corpus() {
         assert_eq!(Effort::of(200).rivals, 200);
-        assert_eq!(Effort::of(100_000).rivals, 24);
+        assert_eq!(Effort::of(100_000).rivals, 16);
         assert_eq!(Effort::of(1_000_000).probes, 1);
     }
 }
