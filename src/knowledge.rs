@@ -108,7 +108,7 @@ pub fn build_matcher(
     }
     let name = short_hex(hasher);
     let index = build_or_open(index, &name, table.texts(), analyzer)?;
-    Matcher::new(Arc::clone(analyzer), table, index, out_of_scope)
+    Matcher::new(Arc::clone(analyzer), table, index, out_of_scope, None)
 }
 
 fn lexicon_digest_of(corpus: &Corpus) -> String {

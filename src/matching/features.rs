@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::query::Query;
-use super::table::Phrasings;
+use super::space::{MEANING, SENSE, Space};
 use crate::analysis::units::{self, SyllablePair};
 
 /// Likeness of a query and an entry through its best phrasing; each value is in 0..=1.
@@ -13,8 +13,11 @@ pub struct Features {
     pub grams: f32,
     /// Part of the same cosine that shared words make, synonyms counted as one word.
     pub words: f32,
-    /// Cosine of the senses.
+    /// Cosine of the senses, by the built-in word vectors.
     pub sense: f32,
+    /// Cosine of an embedding model's vectors, where one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<f32>,
     /// Dice coefficient of the pairs of neighbouring syllables.
     pub pinyin: f32,
     /// 1 when both ask for the same (when, why, how ..), 0 when for something else, 0.5 when one does not tell.
@@ -35,9 +38,6 @@ pub struct Features {
     pub trust: f32,
 }
 
-/// Weight of the cosine of senses beside that of units, which is 1; the two together are the kernel of the ranker.
-pub(super) const SENSE: f32 = 0.3;
-
 /// Weights of `pinyin`, `kind` and `numbers` beside the kernel; 0.5 of the latter two is neutral. Denial and length are
 /// shown and not weighed: on five sets of questions they moved wrong entries up as often as right ones.
 const PINYIN: f32 = 0.05;
@@ -48,14 +48,16 @@ const NUMBERS: f32 = 0.03;
 const KEPT: f32 = 0.3;
 
 impl Features {
-    pub(super) fn compare(query: &Query, table: &Phrasings, phrasing: usize) -> Self {
+    pub(super) fn compare(query: &Query, space: Space<'_>, phrasing: usize) -> Self {
+        let table = space.table;
         let shared = query.shared(table, phrasing);
         let (norm, own, pivoted) = (query.norm, table.norm(phrasing), table.pivoted_norm(phrasing));
         let agreement = query.traits.agreement(table.traits(phrasing));
         Self {
             grams: share(shared.grams, norm * pivoted),
             words: share(shared.words, norm * pivoted),
-            sense: query.sense_likeness(table, phrasing),
+            sense: space.sense(query, phrasing),
+            meaning: space.meaning(query, phrasing),
             pinyin: dice(&query.syllable_pairs, table.text(phrasing)),
             kind: agreement.kind,
             numbers: agreement.numbers,
@@ -68,19 +70,22 @@ impl Features {
         }
     }
 
-    /// Likeness of the phrasing alone, about 0..=1: `(grams + words + 0.3 sense) / 1.3`, and a little for its sound, the
+    /// Likeness of the phrasing alone, about 0..=1: `(grams + words + 0.3 sense) / 1.3`, or with an embedding
+    /// model `(grams + words + 0.3 sense + meaning) / 2.3`, and a little for its sound, the
     /// kind of question and the numbers named.
     #[must_use]
     pub fn likeness(&self) -> f32 {
         self.likenesses().iter().map(|(_, _, share)| share).sum()
     }
 
-    fn likenesses(&self) -> [(&'static str, f32, f32); 6] {
-        let whole = 1.0 + SENSE;
+    fn likenesses(&self) -> [(&'static str, f32, f32); 7] {
+        let whole = 1.0 + SENSE + self.meaning.map_or(0.0, |_| MEANING);
+        let meaning = self.meaning.unwrap_or(0.0);
         [
             ("grams", self.grams, self.grams / whole),
             ("words", self.words, self.words / whole),
             ("sense", self.sense, SENSE * self.sense / whole),
+            ("meaning", meaning, MEANING * meaning / whole),
             ("pinyin", self.pinyin, PINYIN * self.pinyin),
             ("kind", self.kind, KIND * (self.kind - 0.5)),
             ("numbers", self.numbers, NUMBERS * (self.numbers - 0.5)),
@@ -99,11 +104,11 @@ impl Features {
 
     /// Features with their shares of the score, by name.
     #[must_use]
-    pub fn shares(&self) -> [(&'static str, f32, f32); 7] {
+    pub fn shares(&self) -> [(&'static str, f32, f32); 8] {
         let kept = 1.0 - (1.0 - KEPT) * self.trust;
-        let [grams, words, sense, pinyin, kind, numbers] =
+        let [grams, words, sense, meaning, pinyin, kind, numbers] =
             self.likenesses().map(|(name, value, share)| (name, value, kept * share));
-        [("learned", self.learned, self.trust * self.learned), grams, words, sense, pinyin, kind, numbers]
+        [("learned", self.learned, self.trust * self.learned), grams, words, sense, meaning, pinyin, kind, numbers]
     }
 }
 

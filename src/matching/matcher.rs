@@ -5,19 +5,24 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
-use super::calibration::{Calibration, Trial};
+use super::calibration::Calibration;
 use super::confidence::logit;
+use super::exam::Exam;
 use super::features::Features;
+use super::meaning::Meanings;
 use super::query::{Query, probe};
-use super::ranker::{Example, HeldOut, Ranker, trust};
+use super::ranker::{HeldOut, Ranker};
 use super::sounds::Sounds;
+use super::space::Space;
 use super::table::Phrasings;
 use crate::analysis::{Analysis, Analyzer, letters};
 use crate::index::{Budget, IndexError, PhrasingIndex};
-use crate::parallel;
 
 /// Bounds of one retrieval; measured in `benches/matching.rs`.
 const BUDGET: Budget = Budget { postings: 12_000, hits: 96 };
+
+/// Phrasings that an embedding model adds to those of the index.
+const NEAREST: usize = 32;
 
 /// Entries that are judged by what was learned of them: those with the likeliest phrasings.
 const JUDGED: usize = 40;
@@ -25,12 +30,8 @@ const JUDGED: usize = 40;
 /// Phrasings that are held out to calibrate the confidence.
 const SAMPLE: usize = 400;
 
-/// Shares of a shop's messages that the calibration reckons with: questions that an entry answers, questions near
-/// an entry that is not there, and texts that are no question to the shop.
-const TRAFFIC: [f64; 3] = [0.65, 0.2, 0.15];
-
 /// Score of the runner-up where there is none: being the only entry makes nothing likely.
-const LEAST_RIVAL: f32 = 0.25;
+pub(super) const LEAST_RIVAL: f32 = 0.25;
 
 /// An entry that may be asked for, with its best phrasing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,15 +72,48 @@ impl Match {
     }
 }
 
+/// A text that is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The text, analysed.
+    pub analysis: &'a Analysis,
+    /// Its vector by the embedding model that made those of the phrasings; without one only words count.
+    pub vector: Option<&'a [f32]>,
+}
+
+impl<'a> From<&'a Analysis> for Question<'a> {
+    fn from(analysis: &'a Analysis) -> Self {
+        Self { analysis, vector: None }
+    }
+}
+
+/// What an embedding model made of a corpus.
+#[derive(Debug)]
+pub struct Embedded {
+    /// A vector a phrasing.
+    pub phrasings: Meanings,
+    /// A vector a text that no entry answers.
+    pub out_of_scope: Vec<Vec<f32>>,
+}
+
+/// What was learned in one space.
+#[derive(Debug, Default)]
+struct Judge {
+    ranker: Ranker,
+    calibration: Calibration,
+}
+
 /// The matcher of one generation.
 #[derive(Debug)]
 pub struct Matcher {
     analyzer: Arc<Analyzer>,
-    table: Phrasings,
+    pub(super) table: Phrasings,
     index: PhrasingIndex,
     sounds: Sounds,
-    ranker: Ranker,
-    calibration: Calibration,
+    /// Judges by words alone.
+    judge: Judge,
+    /// Judges by words and an embedding model's vectors.
+    joined: Option<(Meanings, Judge)>,
     /// Phrasings by the hash of their key.
     exact: Vec<(u64, u32)>,
 }
@@ -94,17 +128,33 @@ impl Matcher {
         table: Phrasings,
         index: PhrasingIndex,
         out_of_scope: &[String],
+        embedded: Option<Embedded>,
     ) -> Result<Self, IndexError> {
         let mut exact: Vec<(u64, u32)> =
             (0..).zip(table.texts()).map(|(number, text)| (key_hash(text), number)).collect();
         exact.sort_unstable();
-        let sample: Vec<u32> = spread(&exact).collect();
-        let (ranker, held_out) =
-            Ranker::learn(&table, &index, &analyzer, &sample.iter().copied().collect::<FxHashSet<u32>>())?;
         let sounds = Sounds::new(&table);
-        let mut matcher = Self { analyzer, table, index, sounds, ranker, calibration: Calibration::default(), exact };
-        matcher.calibration = matcher.calibrated(&sample, &held_out, out_of_scope)?;
+        let mut matcher = Self { analyzer, table, index, sounds, judge: Judge::default(), joined: None, exact };
+        let others: Vec<(&String, Option<&[f32]>)> = out_of_scope.iter().map(|text| (text, None)).collect();
+        matcher.judge = matcher.taught(None, &others)?;
+        if let Some(Embedded { phrasings, out_of_scope: vectors }) = embedded {
+            let others: Vec<_> =
+                out_of_scope.iter().zip(vectors.iter().map(|vector| Some(vector.as_slice()))).collect();
+            let judge = matcher.taught(Some(&phrasings), &others)?;
+            matcher.joined = Some((phrasings, judge));
+        }
         Ok(matcher)
+    }
+
+    /// A judge of this space, calibrated on held-out phrasings and `others`, which no entry answers.
+    fn taught(&self, meanings: Option<&Meanings>, others: &[(&String, Option<&[f32]>)]) -> Result<Judge, IndexError> {
+        let space = Space { table: &self.table, meanings };
+        let sample: Vec<u32> = self.exact.iter().take(SAMPLE).map(|(_, phrasing)| *phrasing).collect();
+        let (ranker, held_out) =
+            Ranker::learn(space, &self.index, &self.analyzer, &sample.iter().copied().collect::<FxHashSet<u32>>())?;
+        let exam = Exam { matcher: self, space, ranker: &ranker, held_out: &held_out };
+        let calibration = exam.calibration(&sample, others)?;
+        Ok(Judge { ranker, calibration })
     }
 
     /// The chain that built this matcher.
@@ -122,7 +172,13 @@ impl Matcher {
     /// How the confidence is read in this corpus.
     #[must_use]
     pub fn calibration(&self) -> Calibration {
-        self.calibration
+        self.judge.calibration
+    }
+
+    /// Whether an embedding model's vectors can be compared.
+    #[must_use]
+    pub fn is_joined(&self) -> bool {
+        self.joined.is_some()
     }
 
     /// Phrasings with the same letters.
@@ -138,30 +194,47 @@ impl Matcher {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn find(
+    pub fn find<'a>(
         &self,
-        analysis: &Analysis,
+        question: impl Into<Question<'a>>,
         limit: usize,
         rank: impl Fn(u32) -> Option<u8>,
     ) -> Result<Match, IndexError> {
+        let Question { analysis, vector } = question.into();
         if analysis.is_empty() {
             return Ok(Match::default());
         }
         let heard = self.sounds.read(analysis, &self.table, &self.analyzer);
-        let placed = self.placed(self.candidates(heard.as_ref().unwrap_or(analysis), None)?, rank);
-        Ok(Match { candidates: self.in_order(placed, limit) })
+        let analysis = heard.as_ref().unwrap_or(analysis);
+        let joined = self.joined.as_ref().zip(vector);
+        let meaning = joined.and_then(|((meanings, judge), vector)| Some((meanings, judge, meanings.centred(vector)?)));
+        let (space, judge, meaning) = match meaning {
+            Some((meanings, judge, meaning)) => {
+                (Space { table: &self.table, meanings: Some(meanings) }, judge, Some(meaning))
+            }
+            None => (Space { table: &self.table, meanings: None }, &self.judge, None),
+        };
+        let query = Query::new(analysis, &self.table, meaning);
+        let candidates = self.candidates(analysis, &query, space, &judge.ranker, None)?;
+        Ok(Match { candidates: in_order(self.placed(candidates, rank), limit, judge.calibration) })
     }
 
     /// Every entry with a phrasing near the text. `without` names a phrasing that is to count as not there.
-    fn candidates(&self, analysis: &Analysis, without: Option<(u32, &HeldOut)>) -> Result<Vec<Candidate>, IndexError> {
-        let query = Query::new(analysis, &self.table);
+    pub(super) fn candidates(
+        &self,
+        analysis: &Analysis,
+        query: &Query,
+        space: Space<'_>,
+        ranker: &Ranker,
+        without: Option<(u32, &HeldOut)>,
+    ) -> Result<Vec<Candidate>, IndexError> {
         let hits = self.index.retrieve(&probe(analysis, &self.analyzer), BUDGET)?;
         let left_out = without.map(|(phrasing, _)| phrasing);
         let exact = self.exact(&analysis.text);
-        let phrasings = exact.iter().copied().chain(hits.iter().map(|hit| hit.phrasing));
+        let phrasings = exact.iter().copied().chain(hits.iter().map(|hit| hit.phrasing)).chain(nearest(query, space));
         let mut best: FxHashMap<u32, Candidate> = FxHashMap::default();
         for phrasing in phrasings.filter(|phrasing| Some(*phrasing) != left_out) {
-            let features = Features::compare(&query, &self.table, phrasing as usize);
+            let features = Features::compare(query, space, phrasing as usize);
             let candidate = Candidate {
                 entry: self.table.entry(phrasing as usize),
                 phrasing,
@@ -178,12 +251,12 @@ impl Matcher {
                 })
                 .or_insert(candidate);
         }
-        let example = Example::of_query(&query);
         let mut candidates: Vec<Candidate> = best.into_values().collect();
         candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.entry.cmp(&b.entry)));
         candidates.truncate(JUDGED);
+        let example = space.of_query(query);
         for candidate in &mut candidates {
-            self.ranker.judge(candidate.entry, &example, &mut candidate.features, without);
+            ranker.judge(candidate.entry, &example, &mut candidate.features, without);
             candidate.score = candidate.features.score();
         }
         Ok(candidates)
@@ -202,89 +275,34 @@ impl Matcher {
         placed.retain(|(rank, candidate)| strongest.get(text(candidate)) == Some(rank));
         placed
     }
+}
 
-    /// The best `limit`, best first, with their confidences.
-    fn in_order(&self, mut ranked: Vec<(u8, Candidate)>, limit: usize) -> Vec<Candidate> {
-        ranked.sort_unstable_by(|(a_rank, a), (b_rank, b)| {
-            b.exact.cmp(&a.exact).then(b.score.total_cmp(&a.score)).then(b_rank.cmp(a_rank)).then(a.entry.cmp(&b.entry))
-        });
-        let scores: Vec<f32> = ranked.iter().take(2).map(|(_, candidate)| candidate.score).collect();
-        ranked.truncate(limit);
-        // Confidence weighs more than the score; it must not turn the order round.
-        let mut ceiling = 1.0_f32;
-        for (place, (_, candidate)) in ranked.iter_mut().enumerate() {
-            let rival = if place == 0 { scores.get(1) } else { scores.first() };
-            let margin = candidate.score - rival.copied().unwrap_or(0.0).max(LEAST_RIVAL);
-            let logit = logit(&candidate.features, candidate.score, margin);
-            let confidence = if candidate.exact { 1.0 } else { self.calibration.probability(logit) };
-            candidate.confidence = confidence.min(ceiling);
-            ceiling = candidate.confidence;
-        }
-        ranked.into_iter().map(|(_, candidate)| candidate).collect()
-    }
-
-    /// Asks held-out phrasings, once with their entry and once without it, and texts that no entry answers.
-    fn calibrated(
-        &self,
-        sample: &[u32],
-        held_out: &HeldOut,
-        out_of_scope: &[String],
-    ) -> Result<Calibration, IndexError> {
-        let asked = parallel::flat_map(sample, |run| {
-            run.iter().map(|phrasing| self.held_out_trials(*phrasing, held_out)).collect()
-        });
-        let (mut answered, mut missing) = (Vec::new(), Vec::new());
-        for trials in asked {
-            let [with, without]: [Option<Trial>; 2] = trials?;
-            answered.extend(with);
-            missing.extend(without);
-        }
-        let others =
-            parallel::flat_map(out_of_scope, |run| run.iter().map(|text| self.out_of_scope_trial(text)).collect());
-        let others: Vec<Trial> = others.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        let [for_answered, for_missing, for_others] = TRAFFIC;
-        Ok(Calibration::fit(&[(&answered, for_answered), (&missing, for_missing), (&others, for_others)]))
-    }
-
-    fn held_out_trials(&self, phrasing: u32, held_out: &HeldOut) -> Result<[Option<Trial>; 2], IndexError> {
-        let text = self.table.text(phrasing as usize);
-        let words = self.analyzer.words(text);
-        let analysis = Analysis { text: text.to_owned(), full: text.to_owned(), language: None, words };
-        let mut candidates = self.candidates(&analysis, Some((phrasing, held_out)))?;
-        if candidates.iter().any(|candidate| candidate.exact) {
-            return Ok([None; 2]);
-        }
-        let entry = self.table.entry(phrasing as usize);
-        let siblings = self.ranker.phrasings(entry) > 1;
-        for own in candidates.iter_mut().filter(|candidate| candidate.entry == entry) {
-            own.features.trust = trust(self.ranker.phrasings(entry) - 1);
-            own.score = own.features.score();
-        }
-        let with = trial(&candidates, Some(entry)).filter(|_| siblings);
-        candidates.retain(|candidate| candidate.entry != entry);
-        Ok([with, trial(&candidates, None)])
-    }
-
-    fn out_of_scope_trial(&self, text: &str) -> Result<Option<Trial>, IndexError> {
-        let analysis = self.analyzer.analyse(text);
-        let candidates = self.candidates(&analysis, None)?;
-        let is_a_phrasing = candidates.iter().any(|candidate| candidate.exact);
-        Ok(trial(&candidates, None).filter(|_| !is_a_phrasing))
+/// Phrasings that an embedding model finds near, beside those that share words.
+fn nearest(query: &Query, space: Space<'_>) -> Vec<u32> {
+    match (space.meanings, &query.meaning) {
+        (Some(meanings), Some(meaning)) => meanings.nearest(meaning, NEAREST),
+        _ => Vec::new(),
     }
 }
 
-/// What the best of these is worth when `right` is the right entry.
-fn trial(candidates: &[Candidate], right: Option<u32>) -> Option<Trial> {
-    let by_score = |a: &&Candidate, b: &&Candidate| a.score.total_cmp(&b.score).then(b.entry.cmp(&a.entry));
-    let best = candidates.iter().max_by(by_score)?;
-    let others = candidates.iter().filter(|candidate| candidate.entry != best.entry);
-    let second = others.map(|candidate| candidate.score).fold(LEAST_RIVAL, f32::max);
-    Some(Trial { logit: logit(&best.features, best.score, best.score - second), right: right == Some(best.entry) })
-}
-
-/// Phrasings spread over the corpus: those whose hashes come first, at most [`SAMPLE`].
-fn spread(by_hash: &[(u64, u32)]) -> impl Iterator<Item = u32> + '_ {
-    by_hash.iter().take(SAMPLE).map(|(_, phrasing)| *phrasing)
+/// The best `limit`, best first, with their confidences.
+fn in_order(mut ranked: Vec<(u8, Candidate)>, limit: usize, calibration: Calibration) -> Vec<Candidate> {
+    ranked.sort_unstable_by(|(a_rank, a), (b_rank, b)| {
+        b.exact.cmp(&a.exact).then(b.score.total_cmp(&a.score)).then(b_rank.cmp(a_rank)).then(a.entry.cmp(&b.entry))
+    });
+    let scores: Vec<f32> = ranked.iter().take(2).map(|(_, candidate)| candidate.score).collect();
+    ranked.truncate(limit);
+    // Confidence weighs more than the score; it must not turn the order round.
+    let mut ceiling = 1.0_f32;
+    for (place, (_, candidate)) in ranked.iter_mut().enumerate() {
+        let rival = if place == 0 { scores.get(1) } else { scores.first() };
+        let margin = candidate.score - rival.copied().unwrap_or(0.0).max(LEAST_RIVAL);
+        let logit = logit(&candidate.features, candidate.score, margin);
+        let confidence = if candidate.exact { 1.0 } else { calibration.probability(logit) };
+        candidate.confidence = confidence.min(ceiling);
+        ceiling = candidate.confidence;
+    }
+    ranked.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 /// Hash of a canonical text's letters.

@@ -2,12 +2,15 @@
 
 mod calibration;
 mod confidence;
+mod exam;
 mod features;
 mod matcher;
+mod meaning;
 mod query;
 mod ranker;
 mod ridge;
 mod sounds;
+mod space;
 mod table;
 mod traits;
 mod vector;
@@ -15,5 +18,6 @@ mod vector;
 pub use self::calibration::Calibration;
 pub use self::confidence::{Thresholds, Verdict};
 pub use self::features::{Features, shared_ranges};
-pub use self::matcher::{Candidate, Match, Matcher};
+pub use self::matcher::{Candidate, Embedded, Match, Matcher, Question};
+pub use self::meaning::{MeaningError, Meanings};
 pub use self::table::Phrasings;

@@ -2,7 +2,6 @@
 
 use super::table::{Phrasings, Unit};
 use super::traits::Traits;
-use super::vector::cosine;
 use crate::analysis::sense::{Sense, sense};
 use crate::analysis::units::SyllablePair;
 use crate::analysis::{Analysis, Analyzer, is_han_character, letters, units};
@@ -19,6 +18,8 @@ pub(super) struct Query {
     /// Length of the vector of all units, unknown ones too; never 0.
     pub norm: f32,
     pub sense: Sense,
+    /// Centred vector of an embedding model, where one was asked.
+    pub meaning: Option<Vec<f32>>,
     pub traits: Traits,
     pub syllable_pairs: Vec<SyllablePair>,
 }
@@ -49,7 +50,7 @@ pub(super) fn gram_keys(canonical: &str, mut visit: impl FnMut(u64)) {
 }
 
 impl Query {
-    pub fn new(analysis: &Analysis, table: &Phrasings) -> Self {
+    pub fn new(analysis: &Analysis, table: &Phrasings, meaning: Option<Vec<f32>>) -> Self {
         let (mut units, mut unknown) = (Vec::with_capacity(48), 0);
         let mut add = |unit: Option<Unit>| match unit {
             Some(unit) => units.push((unit, table.weight(unit))),
@@ -65,6 +66,7 @@ impl Query {
             units,
             norm,
             sense: sense(analysis),
+            meaning,
             traits: Traits::of(&analysis.text),
             syllable_pairs: syllable_pairs(&analysis.text),
         }
@@ -88,11 +90,6 @@ impl Query {
             }
         }
         shared
-    }
-
-    /// Cosine of the senses, 0 when they point apart.
-    pub fn sense_likeness(&self, table: &Phrasings, phrasing: usize) -> f32 {
-        cosine(&self.sense, table.sense(phrasing)).clamp(0.0, 1.0)
     }
 }
 

@@ -8,11 +8,11 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::features::{Features, SENSE};
+use super::features::Features;
 use super::query::{Query, probe};
 use super::ridge;
-use super::table::{Phrasings, Unit};
-use super::vector::numbers;
+use super::space::{Example, Space, dense_dot};
+use super::table::Unit;
 use crate::analysis::{Analysis, Analyzer};
 use crate::index::{Budget, IndexError, PhrasingIndex};
 use crate::parallel;
@@ -46,58 +46,6 @@ impl Effort {
         let taught = taught.max(1);
         Self { rivals: (600_000 / taught).clamp(16, 200), probes: (30_000 / taught).max(1) }
     }
-}
-
-/// A query or a phrasing as the kernel sees it: two parts, together of length 1.
-pub(super) struct Example {
-    units: Vec<(Unit, f32)>,
-    dense: Vec<f32>,
-}
-
-impl Example {
-    pub fn of_query(query: &Query) -> Self {
-        let [of_units, of_sense] = parts();
-        Self {
-            units: query.units.iter().map(|(unit, weight)| (*unit, of_units * weight / query.norm)).collect(),
-            dense: query.sense.iter().map(|value| of_sense * value).collect(),
-        }
-    }
-
-    fn of_phrasing(table: &Phrasings, phrasing: usize) -> Self {
-        let [of_units, of_sense] = parts();
-        let scale = of_units / table.norm(phrasing);
-        Self {
-            units: table.units(phrasing).iter().map(|unit| (*unit, scale * table.weight(*unit))).collect(),
-            dense: numbers(table.sense(phrasing)).map(|value| of_sense * value).collect(),
-        }
-    }
-
-    fn dot(&self, other: &Self) -> f32 {
-        sparse_dot(&self.units, &other.units) + dense_dot(&self.dense, &other.dense)
-    }
-}
-
-/// Lengths of an example's two parts.
-fn parts() -> [f32; 2] {
-    [1.0 / (1.0 + SENSE), SENSE / (1.0 + SENSE)].map(f32::sqrt)
-}
-
-/// Dot product of vectors sorted by unit.
-fn sparse_dot(left: &[(Unit, f32)], right: &[(Unit, f32)]) -> f32 {
-    let (mut at, mut sum) = (0, 0.0);
-    for (unit, value) in left {
-        while at < right.len() && right[at].0 < *unit {
-            at += 1;
-        }
-        if let Some((_, other)) = right.get(at).filter(|(known, _)| known == unit) {
-            sum += value * other;
-        }
-    }
-    sum
-}
-
-fn dense_dot(left: &[f32], right: &[f32]) -> f32 {
-    left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 
 /// What was learned of one entry.
@@ -148,14 +96,14 @@ impl Ranker {
     /// Learns every entry on all cores; deterministic. Also tells what each entry's model would say to the phrasings of
     /// `sample` had it not learned from them.
     pub fn learn(
-        table: &Phrasings,
+        space: Space<'_>,
         index: &PhrasingIndex,
         analyzer: &Analyzer,
         sample: &FxHashSet<u32>,
     ) -> Result<(Self, HeldOut), IndexError> {
-        let members = table.members();
+        let members = space.table.members();
         let taught = members.iter().filter(|own| own.len() > 1).count();
-        let pupil = Pupil { table, index, analyzer, sample, effort: Effort::of(taught) };
+        let pupil = Pupil { space, index, analyzer, sample, effort: Effort::of(taught) };
         let lessons = parallel::flat_map(&members, |run| run.iter().map(|own| pupil.lesson(own)).collect());
         let mut ranker = Self { models: Vec::new(), phrasings: members.iter().map(|own| count(own.len())).collect() };
         let mut held_out = HeldOut::default();
@@ -194,7 +142,7 @@ fn count(length: usize) -> u32 {
 }
 
 struct Pupil<'a> {
-    table: &'a Phrasings,
+    space: Space<'a>,
     index: &'a PhrasingIndex,
     analyzer: &'a Analyzer,
     sample: &'a FxHashSet<u32>,
@@ -212,7 +160,7 @@ impl Pupil<'_> {
         let own = &own[..own.len().min(OWN)];
         let phrasings: Vec<u32> = own.iter().copied().chain(self.rivals(own)?).collect();
         let examples: Vec<Example> =
-            phrasings.iter().map(|phrasing| Example::of_phrasing(self.table, *phrasing as usize)).collect();
+            phrasings.iter().map(|phrasing| self.space.of_phrasing(*phrasing as usize)).collect();
         let targets: Vec<f64> = (0..examples.len()).map(|place| if place < own.len() { 1.0 } else { 0.0 }).collect();
         let kernel = |row: usize, column: usize| f64::from(examples[row].dot(&examples[column]));
         let solved = ridge::solve(examples.len(), kernel, &targets);
@@ -223,22 +171,27 @@ impl Pupil<'_> {
 
     /// The phrasings of other entries nearest to any of `own`, nearest first; of equals the first in the corpus.
     fn rivals(&self, own: &[u32]) -> Result<Vec<u32>, IndexError> {
-        let entry = own.first().map(|phrasing| self.table.entry(*phrasing as usize));
-        let texts: FxHashSet<&str> = own.iter().map(|phrasing| self.table.text(*phrasing as usize)).collect();
+        let table = self.space.table;
+        let entry = own.first().map(|phrasing| table.entry(*phrasing as usize));
+        let texts: FxHashSet<&str> = own.iter().map(|phrasing| table.text(*phrasing as usize)).collect();
         let mut nearest: FxHashMap<u32, f32> = FxHashMap::default();
         for phrasing in own.iter().take(self.effort.probes) {
-            let text = self.table.text(*phrasing as usize);
+            let text = table.text(*phrasing as usize);
             let words = self.analyzer.words(text);
             let analysis = Analysis { text: text.to_owned(), full: text.to_owned(), language: None, words };
-            let query = Query::new(&analysis, self.table);
+            let query = Query::new(
+                &analysis,
+                table,
+                self.space.meanings.map(|meanings| meanings.numbers(*phrasing as usize).collect()),
+            );
             let hits = self.index.retrieve(&probe(&analysis, self.analyzer), BUDGET)?;
-            for hit in hits.iter().filter(|hit| Some(self.table.entry(hit.phrasing as usize)) != entry) {
+            for hit in hits.iter().filter(|hit| Some(table.entry(hit.phrasing as usize)) != entry) {
                 let likeness = nearest.entry(hit.phrasing).or_default();
-                *likeness = likeness.max(Features::compare(&query, self.table, hit.phrasing as usize).likeness());
+                *likeness = likeness.max(Features::compare(&query, self.space, hit.phrasing as usize).likeness());
             }
         }
         // An entry of another scope may be asked for in the same words: nothing tells the two apart.
-        nearest.retain(|phrasing, _| !texts.contains(self.table.text(*phrasing as usize)));
+        nearest.retain(|phrasing, _| !texts.contains(table.text(*phrasing as usize)));
         let mut rivals: Vec<(u32, f32)> = nearest.into_iter().collect();
         rivals.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         rivals.truncate(self.effort.rivals);

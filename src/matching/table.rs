@@ -4,8 +4,8 @@ use rustc_hash::FxHashMap;
 
 use super::query::gram_keys;
 use super::traits::Traits;
-use super::vector::{Dense, dense};
-use crate::analysis::sense::sense;
+use super::vector::kept;
+use crate::analysis::sense::{DIMENSIONS, sense};
 use crate::analysis::{Analysis, Analyzer};
 use crate::index::rarity;
 use crate::parallel;
@@ -35,8 +35,8 @@ pub struct Phrasings {
     unit_ends: Vec<u32>,
     /// Entry of each phrasing.
     entries: Vec<u32>,
-    /// What each phrasing means.
-    senses: Vec<Dense>,
+    /// What each phrasing means to the built-in word vectors, [`DIMENSIONS`] bytes each.
+    senses: Vec<i8>,
     /// What each phrasing asks for.
     traits: Vec<Traits>,
     /// Length of the vector of unit weights.
@@ -75,7 +75,7 @@ impl Phrasings {
         }
         self.units.extend(units);
         self.unit_ends.push(place(self.units.len()));
-        self.senses.push(dense(&sense(analysis)));
+        self.senses.extend(kept(&sense(analysis)));
         self.traits.push(Traits::of(&analysis.text));
         self.entries.push(entry);
     }
@@ -167,8 +167,8 @@ impl Phrasings {
         self.pivoted_norms[phrasing]
     }
 
-    pub(super) fn sense(&self, phrasing: usize) -> &Dense {
-        &self.senses[phrasing]
+    pub(super) fn sense(&self, phrasing: usize) -> &[i8] {
+        &self.senses[phrasing * DIMENSIONS..][..DIMENSIONS]
     }
 
     pub(super) fn traits(&self, phrasing: usize) -> &Traits {

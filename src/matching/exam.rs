@@ -1,0 +1,84 @@
+//! The exam of a new matcher: questions whose truth is known, to fit its confidence to the corpus.
+
+use super::calibration::{Calibration, Trial};
+use super::confidence::logit;
+use super::matcher::{Candidate, LEAST_RIVAL, Matcher};
+use super::query::Query;
+use super::ranker::{HeldOut, Ranker, trust};
+use super::space::Space;
+use crate::analysis::Analysis;
+use crate::index::IndexError;
+use crate::parallel;
+
+/// Shares of a shop's messages that the calibration reckons with: questions that an entry answers, questions near
+/// an entry that is not there, and texts that are no question to the shop.
+const TRAFFIC: [f64; 3] = [0.65, 0.2, 0.15];
+
+/// Asks a matcher questions whose truth is known: held-out phrasings, once with their entry and once without it, and
+/// texts that no entry answers.
+pub(super) struct Exam<'a> {
+    pub matcher: &'a Matcher,
+    pub space: Space<'a>,
+    pub ranker: &'a Ranker,
+    pub held_out: &'a HeldOut,
+}
+
+impl Exam<'_> {
+    /// The calibration that fits the answers best.
+    pub fn calibration(&self, sample: &[u32], others: &[(&String, Option<&[f32]>)]) -> Result<Calibration, IndexError> {
+        let asked = parallel::flat_map(sample, |run| run.iter().map(|phrasing| self.held_out(*phrasing)).collect());
+        let (mut answered, mut missing) = (Vec::new(), Vec::new());
+        for trials in asked {
+            let [with, without]: [Option<Trial>; 2] = trials?;
+            answered.extend(with);
+            missing.extend(without);
+        }
+        let others = parallel::flat_map(others, |run| {
+            run.iter().map(|(text, vector)| self.out_of_scope(text, *vector)).collect()
+        });
+        let others: Vec<Trial> = others.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let [for_answered, for_missing, for_others] = TRAFFIC;
+        Ok(Calibration::fit(&[(&answered, for_answered), (&missing, for_missing), (&others, for_others)]))
+    }
+
+    fn held_out(&self, phrasing: u32) -> Result<[Option<Trial>; 2], IndexError> {
+        let table = &self.matcher.table;
+        let text = table.text(phrasing as usize);
+        let words = self.matcher.analyzer().words(text);
+        let analysis = Analysis { text: text.to_owned(), full: text.to_owned(), language: None, words };
+        let meaning = self.space.meanings.map(|meanings| meanings.numbers(phrasing as usize).collect());
+        let query = Query::new(&analysis, table, meaning);
+        let mut candidates =
+            self.matcher.candidates(&analysis, &query, self.space, self.ranker, Some((phrasing, self.held_out)))?;
+        if candidates.iter().any(|candidate| candidate.exact) {
+            return Ok([None; 2]);
+        }
+        let entry = table.entry(phrasing as usize);
+        let siblings = self.ranker.phrasings(entry).saturating_sub(1);
+        for own in candidates.iter_mut().filter(|candidate| candidate.entry == entry) {
+            own.features.trust = trust(siblings);
+            own.score = own.features.score();
+        }
+        let with = trial(&candidates, Some(entry)).filter(|_| siblings > 0);
+        candidates.retain(|candidate| candidate.entry != entry);
+        Ok([with, trial(&candidates, None)])
+    }
+
+    fn out_of_scope(&self, text: &str, vector: Option<&[f32]>) -> Result<Option<Trial>, IndexError> {
+        let analysis = self.matcher.analyzer().analyse(text);
+        let meaning = self.space.meanings.zip(vector).and_then(|(meanings, vector)| meanings.centred(vector));
+        let query = Query::new(&analysis, &self.matcher.table, meaning);
+        let candidates = self.matcher.candidates(&analysis, &query, self.space, self.ranker, None)?;
+        let is_a_phrasing = candidates.iter().any(|candidate| candidate.exact);
+        Ok(trial(&candidates, None).filter(|_| !is_a_phrasing))
+    }
+}
+
+/// What the best of these is worth when `right` is the right entry.
+fn trial(candidates: &[Candidate], right: Option<u32>) -> Option<Trial> {
+    let by_score = |a: &&Candidate, b: &&Candidate| a.score.total_cmp(&b.score).then(b.entry.cmp(&a.entry));
+    let best = candidates.iter().max_by(by_score)?;
+    let others = candidates.iter().filter(|candidate| candidate.entry != best.entry);
+    let second = others.map(|candidate| candidate.score).fold(LEAST_RIVAL, f32::max);
+    Some(Trial { logit: logit(&best.features, best.score, best.score - second), right: right == Some(best.entry) })
+}
