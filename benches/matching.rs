@@ -19,7 +19,7 @@ use anyhow::{Context, bail, ensure};
 use yingda::analysis::Analyzer;
 use yingda::faq::load::{built_in_analyzer, built_in_out_of_scope, entries_from_jsonl, load};
 use yingda::faq::{Corpus, Entry};
-use yingda::knowledge::{Generation, Knowledge, build_matcher};
+use yingda::knowledge::{Extras, Generation, Knowledge, build_matcher};
 use yingda::matching::Matcher;
 
 /// Phrasings indexed.
@@ -75,7 +75,13 @@ fn run_self(arguments: &[&Path]) -> anyhow::Result<()> {
 fn build(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
     let (analyzer, entries, _) = setup(texts, size)?;
     let started = Instant::now();
-    let matcher = build_matcher(&entries, &analyzer, "", &built_in_out_of_scope(), Some(index))?;
+    let matcher = build_matcher(
+        &entries,
+        &analyzer,
+        "",
+        Extras { out_of_scope: &built_in_out_of_scope(), semantic: None },
+        Some(index),
+    )?;
     print_seconds("build", started);
     black_box(matcher);
     println!("  resident after the build  {}", Memory::now()?);
@@ -87,7 +93,13 @@ fn ask(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
     let (analyzer, entries, queries) = setup(texts, size)?;
     println!("  resident without matcher  {}", Memory::now()?);
     let started = Instant::now();
-    let matcher = build_matcher(&entries, &analyzer, "", &built_in_out_of_scope(), Some(index))?;
+    let matcher = build_matcher(
+        &entries,
+        &analyzer,
+        "",
+        Extras { out_of_scope: &built_in_out_of_scope(), semantic: None },
+        Some(index),
+    )?;
     print_seconds("open, index up to date", started);
     println!("  resident after opening    {}", Memory::now()?);
     let rounds = std::env::var("ROUNDS").map_or(Ok(5), |rounds| rounds.parse::<usize>())?;
@@ -113,10 +125,10 @@ fn starter(index: &Path) -> anyhow::Result<()> {
     print_seconds("read and check", started);
     println!("  {}", Sizes(&loaded.corpus));
     let started = Instant::now();
-    black_box(Generation::build(loaded, Some(index))?);
+    black_box(Generation::build(loaded, Some(index), None)?);
     print_seconds("learn: analyse and index", started);
     let started = Instant::now();
-    let knowledge = Knowledge::open(FAQ.as_ref(), Some(index), today)?;
+    let knowledge = Knowledge::open(FAQ.as_ref(), Some(index), None, today)?;
     print_seconds("open, index up to date", started);
     let mut reloads = Vec::with_capacity(RELOADS);
     for _ in 0..RELOADS {

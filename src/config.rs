@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use crate::reply::policy::ShopPolicy;
+use crate::semantic::SemanticConfig;
 
 /// What a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -123,6 +124,8 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// Shops.
     pub shops: Shops,
+    /// An embedding model to ask beside the words; none by default.
+    pub semantic: Option<SemanticConfig>,
 }
 
 impl Default for Config {
@@ -132,6 +135,7 @@ impl Default for Config {
             limits: Limits::default(),
             tokens: Vec::new(),
             shops: Shops::default(),
+            semantic: None,
         }
     }
 }
@@ -162,6 +166,7 @@ struct RawConfig {
     limits: Limits,
     defaults: Table,
     shops: BTreeMap<String, Table>,
+    semantic: Option<SemanticConfig>,
     tokens: Vec<RawToken>,
 }
 
@@ -204,7 +209,7 @@ impl Config {
         }
         let tokens = raw.tokens.into_iter().map(file_token).collect::<Result<_, _>>()?;
         let listen = raw.listen.unwrap_or(Self::default().listen);
-        Ok(Self { listen, limits: raw.limits, tokens, shops: Shops { defaults, named } })
+        Ok(Self { listen, limits: raw.limits, tokens, shops: Shops { defaults, named }, semantic: raw.semantic })
     }
 
     /// Refuses an address that strangers reach while no token is asked for.

@@ -16,8 +16,9 @@ use crate::faq::fault::Fault;
 use crate::faq::load::{LoadError, Loaded, load};
 use crate::faq::{Corpus, Entry, EntryId};
 use crate::index::{IndexError, build_or_open};
-use crate::matching::{Matcher, Phrasings};
+use crate::matching::{Embedded, Matcher, Meanings, Phrasings};
 use crate::parallel;
+use crate::semantic::Semantic;
 
 /// Changes when the index or the analysis change in a way that old index files do not fit.
 const FORMAT: &str = "yingda-1";
@@ -59,10 +60,10 @@ impl Generation {
     ///
     /// # Errors
     /// When the index folder cannot be used.
-    pub fn build(loaded: Loaded, index: Option<&Path>) -> Result<Self, IndexError> {
+    pub fn build(loaded: Loaded, index: Option<&Path>, semantic: Option<&Semantic>) -> Result<Self, IndexError> {
         let Loaded { corpus, analyzer, warnings } = loaded;
-        let matcher =
-            build_matcher(&corpus.entries, &analyzer, &lexicon_digest_of(&corpus), &corpus.out_of_scope, index)?;
+        let extras = Extras { out_of_scope: &corpus.out_of_scope, semantic };
+        let matcher = build_matcher(&corpus.entries, &analyzer, &lexicon_digest_of(&corpus), extras, index)?;
         let numbers = corpus.entries.iter().enumerate().map(|(number, entry)| (entry.id.clone(), number)).collect();
         Ok(Self { fingerprint: fingerprint(&corpus), corpus, matcher, warnings, numbers })
     }
@@ -74,8 +75,16 @@ impl Generation {
     }
 }
 
-/// Analyses the phrasings on all cores and indexes them; `lexicon_digest` stands for what segmentation depends on,
-/// `out_of_scope` are texts that no entry answers.
+/// What a matcher learns from beside the entries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extras<'a> {
+    /// Texts that no entry answers.
+    pub out_of_scope: &'a [String],
+    /// An embedding model.
+    pub semantic: Option<&'a Semantic>,
+}
+
+/// Analyses the phrasings on all cores and indexes them; `lexicon_digest` stands for what segmentation depends on.
 ///
 /// # Errors
 /// When the index folder cannot be used.
@@ -83,7 +92,7 @@ pub fn build_matcher(
     entries: &[Entry],
     analyzer: &Arc<Analyzer>,
     lexicon_digest: &str,
-    out_of_scope: &[String],
+    extras: Extras<'_>,
     index: Option<&Path>,
 ) -> Result<Matcher, IndexError> {
     let phrasings: Vec<(u32, &str)> = (0..)
@@ -107,8 +116,29 @@ pub fn build_matcher(
         hasher.update([0]);
     }
     let name = short_hex(hasher);
+    let embedded =
+        extras.semantic.and_then(|semantic| embedded(semantic, &table, extras.out_of_scope, analyzer, index));
     let index = build_or_open(index, &name, table.texts(), analyzer)?;
-    Matcher::new(Arc::clone(analyzer), table, index, out_of_scope, None)
+    Matcher::new(Arc::clone(analyzer), table, index, extras.out_of_scope, embedded)
+}
+
+/// What an embedding model makes of the corpus. Without it the words decide alone: no reload fails for it.
+fn embedded(
+    semantic: &Semantic,
+    table: &Phrasings,
+    out_of_scope: &[String],
+    analyzer: &Analyzer,
+    folder: Option<&Path>,
+) -> Option<Embedded> {
+    let others: Vec<String> = out_of_scope.iter().map(|text| analyzer.analyse(text).text).collect();
+    let texts: Vec<&str> = table.texts().chain(others.iter().map(String::as_str)).collect();
+    let vectors = semantic.vectors(&texts, folder).map_err(|error| error.to_string());
+    let embedded = vectors.and_then(|mut vectors| {
+        let out_of_scope = vectors.split_off(table.len());
+        let phrasings = Meanings::new(&vectors, table.len()).map_err(|error| error.to_string())?;
+        Ok(Embedded { phrasings, out_of_scope })
+    });
+    embedded.map_err(|error| tracing::warn!(error, "words alone decide until the next reload")).ok()
 }
 
 fn lexicon_digest_of(corpus: &Corpus) -> String {
@@ -175,6 +205,7 @@ pub struct Knowledge {
     current: ArcSwap<Generation>,
     faq: PathBuf,
     index: Option<PathBuf>,
+    semantic: Option<Arc<Semantic>>,
     /// One reload at a time; held while files are read and indexed, never by a reader.
     reloading: Mutex<()>,
 }
@@ -184,14 +215,26 @@ impl Knowledge {
     ///
     /// # Errors
     /// When the content has errors or the index folder cannot be used.
-    pub fn open(faq: &Path, index: Option<&Path>, today: Date) -> Result<Self, KnowledgeError> {
-        let generation = Generation::build(load(faq, today)?, index)?;
+    pub fn open(
+        faq: &Path,
+        index: Option<&Path>,
+        semantic: Option<Arc<Semantic>>,
+        today: Date,
+    ) -> Result<Self, KnowledgeError> {
+        let generation = Generation::build(load(faq, today)?, index, semantic.as_deref())?;
         Ok(Self {
             current: ArcSwap::from_pointee(generation),
             faq: faq.to_owned(),
             index: index.map(Path::to_owned),
+            semantic,
             reloading: Mutex::new(()),
         })
+    }
+
+    /// The embedding model, where one is configured.
+    #[must_use]
+    pub fn semantic(&self) -> Option<&Semantic> {
+        self.semantic.as_deref()
     }
 
     /// The serving generation.
@@ -211,7 +254,7 @@ impl Knowledge {
             Err(TryLockError::WouldBlock) => return Err(KnowledgeError::Busy),
         };
         let started = Instant::now();
-        let next = Generation::build(load(&self.faq, today)?, self.index.as_deref())?;
+        let next = Generation::build(load(&self.faq, today)?, self.index.as_deref(), self.semantic.as_deref())?;
         let reloaded = Reloaded {
             fingerprint: next.fingerprint.clone(),
             before: self.current().fingerprint.clone(),

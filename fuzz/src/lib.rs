@@ -32,7 +32,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let faq = Path::new(env!("CARGO_MANIFEST_DIR")).join("../faq");
     let today = yingda::bot::now().in_tz("UTC").expect("UTC is known").date();
     World {
-        knowledge: Arc::new(Knowledge::open(&faq, None, today).expect("the starter pack loads")),
+        knowledge: Arc::new(Knowledge::open(&faq, None, None, today).expect("the starter pack loads")),
         config: Arc::default(),
         runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
     }

@@ -8,18 +8,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
-use self::reading::{Reading, find, variables};
+use self::reading::{Reading, find, read, variables};
+use crate::analysis::Analysis;
 use crate::analysis::language::Language;
 use crate::config::Shops;
-use crate::conversation::event::InboundEvent;
+use crate::conversation::event::{EventKind, InboundEvent};
 use crate::conversation::incident::Incident;
 use crate::conversation::model::Conversation;
 use crate::conversation::store::{Recorded, Store, StoreError, StoredDecision};
 use crate::faq::scope::Place;
 use crate::faq::template::render;
 use crate::index::IndexError;
-use crate::knowledge::Knowledge;
-use crate::matching::{Candidate, shared_ranges};
+use crate::knowledge::{Generation, Knowledge};
+use crate::matching::{Candidate, Question, shared_ranges};
 use crate::reply::policy::ShopPolicy;
 
 /// The time. Nothing else in the program reads a clock for what it decides.
@@ -88,7 +89,9 @@ impl Bot {
     pub async fn receive(&self, event: &InboundEvent, now: Timestamp) -> Result<(StoredDecision, bool), BotError> {
         let policy = self.policy(event.shop.as_str())?;
         let generation = self.knowledge.current();
-        let reading = Reading::new(event, policy, &generation, now)?;
+        let text = if event.kind == EventKind::Message { event.text.as_str() } else { "" };
+        let read = self.read(text, &generation).await;
+        let reading = Reading::new(event, policy, &generation, now, read)?;
         let decide =
             Box::new(|conversation: &Conversation, incidents: &[Incident]| reading.outcome(conversation, incidents));
         match self.store.record(event, now, decide).await? {
@@ -102,7 +105,7 @@ impl Bot {
     ///
     /// # Errors
     /// When the shop is unknown or the index cannot be read.
-    pub fn suggest(&self, query: &SuggestionQuery, now: Timestamp) -> Result<Vec<Suggestion>, BotError> {
+    pub async fn suggest(&self, query: &SuggestionQuery, now: Timestamp) -> Result<Vec<Suggestion>, BotError> {
         let policy = self.policy(&query.shop)?;
         let generation = self.knowledge.current();
         let place = Place {
@@ -111,7 +114,9 @@ impl Bot {
             category: query.category.clone(),
             product: query.product.clone(),
         };
-        let (analysis, found) = find(&query.text, &generation, &place, policy, now, query.limit)?;
+        let (analysis, vector) = self.read(&query.text, &generation).await;
+        let question = Question { analysis: &analysis, vector: vector.as_deref() };
+        let found = find(question, &generation, &place, policy, now, query.limit)?;
         let facts = variables(&generation, policy);
         let language = analysis.language.unwrap_or(Language::ZhHans);
         let suggest = |candidate: &Candidate| {
@@ -130,6 +135,17 @@ impl Bot {
             }
         };
         Ok(found.candidates.iter().map(suggest).collect())
+    }
+
+    /// A text as the matcher reads it, and its vector where an embedding model is at hand and in time.
+    async fn read(&self, text: &str, generation: &Generation) -> (Analysis, Option<Vec<f32>>) {
+        let analysis = read(text, generation);
+        let vector = match self.knowledge.semantic().filter(|_| generation.matcher.is_joined() && !analysis.is_empty())
+        {
+            Some(semantic) => semantic.vector(&analysis.text).await,
+            None => None,
+        };
+        (analysis, vector)
     }
 
     fn policy(&self, shop: &str) -> Result<&ShopPolicy, BotError> {

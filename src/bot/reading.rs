@@ -9,7 +9,7 @@ use rustc_hash::FxBuildHasher;
 use super::decision::{Considered, Deadlines, Decision, OutgoingReply};
 use crate::analysis::Analysis;
 use crate::analysis::language::Language;
-use crate::conversation::event::{Context, EventKind, InboundEvent};
+use crate::conversation::event::{Context, InboundEvent};
 use crate::conversation::incident::Incident;
 use crate::conversation::model::Conversation;
 use crate::conversation::store::{Outcome, StoredDecision};
@@ -20,7 +20,7 @@ use crate::faq::script::{AgentsState, CustomerKind};
 use crate::hours::describe_opening;
 use crate::index::IndexError;
 use crate::knowledge::Generation;
-use crate::matching::{Candidate, Match, Verdict};
+use crate::matching::{Candidate, Match, Question, Verdict};
 use crate::reply::policy::ShopPolicy;
 use crate::reply::render::{Rendered, Situation, Wordings};
 use crate::reply::turn::{Choosable, Finding, Turn};
@@ -53,6 +53,7 @@ impl<'a> Reading<'a> {
         policy: &'a ShopPolicy,
         generation: &'a Generation,
         now: Timestamp,
+        (analysis, vector): (Analysis, Option<Vec<f32>>),
     ) -> Result<Self, IndexError> {
         let place = Place {
             platform: event.context.platform.clone().or_else(|| policy.platform.clone()),
@@ -60,8 +61,8 @@ impl<'a> Reading<'a> {
             category: event.context.category.clone(),
             product: event.context.product.clone(),
         };
-        let text = if event.kind == EventKind::Message { event.text.as_str() } else { "" };
-        let (analysis, found) = find(text, generation, &place, policy, now, CONSIDERED)?;
+        let question = Question { analysis: &analysis, vector: vector.as_deref() };
+        let found = find(question, generation, &place, policy, now, CONSIDERED)?;
         Ok(Self { event, policy, generation, now, local: now.to_zoned(policy.time_zone.clone()), analysis, found })
     }
 
@@ -266,22 +267,26 @@ fn seed(event: &InboundEvent) -> u64 {
     FxBuildHasher.hash_one((event.shop.as_str(), event.channel.as_str(), event.conversation_id.as_str()))
 }
 
+/// What of a text is matched, read by the generation.
+pub(super) fn read(text: &str, generation: &Generation) -> Analysis {
+    let end = text.char_indices().nth(MATCHED_CHARS).map_or(text.len(), |(at, _)| at);
+    generation.matcher.read(&text[..end])
+}
+
+/// The best entries that hold at this place and time.
 pub(super) fn find(
-    text: &str,
+    question: Question<'_>,
     generation: &Generation,
     place: &Place,
     policy: &ShopPolicy,
     now: Timestamp,
     limit: usize,
-) -> Result<(Analysis, Match), IndexError> {
-    let end = text.char_indices().nth(MATCHED_CHARS).map_or(text.len(), |(at, _)| at);
-    let analysis = generation.matcher.analyzer().analyse(&text[..end]);
+) -> Result<Match, IndexError> {
     let day = now.to_zoned(policy.time_zone.clone()).date();
-    let found = generation.matcher.find(&analysis, limit, |number| {
+    generation.matcher.find(question, limit, |number| {
         let entry = &generation.corpus.entries[number as usize];
         if entry.validity.contains(day) { entry.scope.specificity(place) } else { None }
-    })?;
-    Ok((analysis, found))
+    })
 }
 
 pub(super) fn variables(generation: &Generation, policy: &ShopPolicy) -> BTreeMap<String, String> {

@@ -11,8 +11,9 @@ use crate::eval::metrics::summarise;
 use crate::eval::run as run_queries;
 use crate::faq::Entry;
 use crate::faq::load::{built_in_analyzer, built_in_out_of_scope, entries_from_jsonl, load};
-use crate::knowledge::build_matcher;
+use crate::knowledge::{Extras, build_matcher};
 use crate::matching::{Matcher, Thresholds};
+use crate::semantic::Semantic;
 
 /// Prints top-1, hit@3, MRR@10, coverage at 95, 90 and 80 % precision, the outcome at the shipped thresholds, the
 /// calibration error and the time a query.
@@ -26,6 +27,8 @@ pub(super) struct Options {
     /// Labelled questions, one JSON object a line
     #[arg(long, value_name = "FILE")]
     queries: PathBuf,
+    #[command(flatten)]
+    semantic: super::semantic::Options,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -42,12 +45,16 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let spinner = super::spinner("reading and learning the entries");
-    let (matcher, entries) = corpus(&options.entries)?;
+    let asked = options.semantic.open()?;
+    let (matcher, entries) = corpus(&options.entries, asked.as_ref().map(|asked| &asked.semantic))?;
     spinner.finish_and_clear();
     let queries = read_queries(&read(&options.queries)?)
         .map_err(|what| anyhow::anyhow!("{}: {what}", options.queries.display()))?;
     let bar = super::progress(queries.len(), "asking");
-    let outcomes = run_queries(&matcher, &entries, &queries, Thresholds::default(), || bar.inc(1))?;
+    let outcomes = run_queries(&matcher, &entries, &queries, Thresholds::default(), |text| {
+        bar.inc(1);
+        asked.as_ref().and_then(|asked| asked.vector(text))
+    })?;
     bar.finish_and_clear();
     let summary = summarise(&outcomes);
     if options.json {
@@ -67,7 +74,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }
 
-fn corpus(path: &Path) -> anyhow::Result<(Matcher, Vec<Entry>)> {
+fn corpus(path: &Path, semantic: Option<&Semantic>) -> anyhow::Result<(Matcher, Vec<Entry>)> {
     let (entries, analyzer, out_of_scope) = if path.is_dir() {
         let loaded = load(path, super::today()).context("the FAQ files cannot be measured")?;
         (loaded.corpus.entries, loaded.analyzer, loaded.corpus.out_of_scope)
@@ -80,7 +87,7 @@ fn corpus(path: &Path) -> anyhow::Result<(Matcher, Vec<Entry>)> {
     if entries.is_empty() {
         bail!("{} holds no entries", path.display());
     }
-    Ok((build_matcher(&entries, &analyzer, "", &out_of_scope, None)?, entries))
+    Ok((build_matcher(&entries, &analyzer, "", Extras { out_of_scope: &out_of_scope, semantic }, None)?, entries))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

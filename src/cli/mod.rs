@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod eval;
 mod search;
+mod semantic;
 mod serve;
 mod token;
 

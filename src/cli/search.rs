@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::analysis::Analysis;
 use crate::faq::load::load;
 use crate::knowledge::Generation;
-use crate::matching::Candidate;
+use crate::matching::{Candidate, Question};
 
 /// Shows the canonical text, its words, and the best entries with each feature's value and share of the score.
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,8 @@ pub(super) struct Options {
     query: String,
     #[command(flatten)]
     folders: super::Folders,
+    #[command(flatten)]
+    semantic: super::semantic::Options,
     /// How many entries to show
     #[arg(short = 'n', long, default_value_t = 5)]
     limit: usize,
@@ -26,11 +28,14 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let spinner = super::spinner("reading and learning the FAQ files");
+    let asked = options.semantic.open()?;
     let loaded = load(&options.folders.faq, super::today()).context("the FAQ files cannot be searched")?;
-    let generation = Generation::build(loaded, None)?;
+    let generation = Generation::build(loaded, None, asked.as_ref().map(|asked| &asked.semantic))?;
     spinner.finish_and_clear();
-    let analysis = generation.matcher.analyzer().analyse(&options.query);
-    let found = generation.matcher.find(&analysis, options.limit, |_| Some(0))?;
+    let analysis = generation.matcher.read(&options.query);
+    let vector = asked.as_ref().and_then(|asked| asked.vector(&analysis.text));
+    let question = Question { analysis: &analysis, vector: vector.as_deref() };
+    let found = generation.matcher.find(question, options.limit, |_| Some(0))?;
     if options.json {
         let rows: Vec<_> = found.candidates.iter().map(|candidate| row(&generation, candidate)).collect();
         println!("{}", serde_json::to_string_pretty(&rows)?);

@@ -15,6 +15,7 @@ use crate::conversation::store::SqliteStore;
 use crate::faq::load::LoadError;
 use crate::http::{App, run as serve};
 use crate::knowledge::{Knowledge, KnowledgeError};
+use crate::semantic::Semantic;
 use crate::telemetry;
 
 /// Without tokens it listens on loopback addresses only. Stop it with Ctrl-C or SIGTERM: open requests end first.
@@ -34,6 +35,8 @@ pub(super) struct Options {
     /// Configuration file; yingda.toml is used when it is there
     #[arg(long, value_name = "FILE", env = "YINGDA_CONFIG")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    semantic: super::semantic::Options,
     /// Log one JSON object a line
     #[arg(long, env = "YINGDA_LOG_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     log_json: bool,
@@ -47,7 +50,8 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
     telemetry::start_logs(options.log_json)?;
     let config = Arc::new(config(&options)?);
     let spinner = super::spinner("reading, indexing and learning the FAQ files");
-    let knowledge = match Knowledge::open(&options.folders.faq, Some(&options.index), super::today()) {
+    let semantic = options.semantic.config(config.semantic.as_ref()).map(Semantic::new).transpose()?.map(Arc::new);
+    let knowledge = match Knowledge::open(&options.folders.faq, Some(&options.index), semantic, super::today()) {
         Ok(knowledge) => Arc::new(knowledge),
         Err(KnowledgeError::Load(LoadError::Faults(faults))) => {
             for fault in &faults {

@@ -9,7 +9,7 @@ use self::dataset::LabelledQuery;
 use self::metrics::{Action, Outcome};
 use crate::faq::Entry;
 use crate::index::IndexError;
-use crate::matching::{Matcher, Thresholds};
+use crate::matching::{Matcher, Question, Thresholds};
 
 /// Entries ranked per query: as many as MRR@10 needs.
 const RANKED: usize = 10;
@@ -17,7 +17,7 @@ const RANKED: usize = 10;
 /// Most entries a menu shows.
 const MENU: usize = 3;
 
-/// Runs every query through the matcher, one at a time.
+/// Runs every query through the matcher, one at a time; `vector` gives that of a text, if there is an embedding model.
 ///
 /// # Errors
 /// When the index cannot be read.
@@ -26,13 +26,15 @@ pub fn run(
     entries: &[Entry],
     queries: &[LabelledQuery],
     thresholds: Thresholds,
-    mut after_each: impl FnMut(),
+    mut vector: impl FnMut(&str) -> Option<Vec<f32>>,
 ) -> Result<Vec<Outcome>, IndexError> {
     let mut outcomes = Vec::with_capacity(queries.len());
     for query in queries {
         let started = Instant::now();
-        let analysis = matcher.analyzer().analyse(&query.q);
-        let found = matcher.find(&analysis, RANKED, |_| Some(0))?;
+        let analysis = matcher.read(&query.q);
+        let vector = vector(&analysis.text);
+        let question = Question { analysis: &analysis, vector: vector.as_deref() };
+        let found = matcher.find(question, RANKED, |_| Some(0))?;
         let micros = started.elapsed().as_secs_f64() * 1e6;
         outcomes.push(Outcome {
             expected: query.right(),
@@ -45,7 +47,6 @@ pub fn run(
             },
             micros,
         });
-        after_each();
     }
     Ok(outcomes)
 }

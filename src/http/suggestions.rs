@@ -70,5 +70,5 @@ pub(super) async fn get(
         category: params.category,
         product: params.product,
     };
-    Ok(Json(Suggestions { suggestions: app.bot.suggest(&query, now())? }))
+    Ok(Json(Suggestions { suggestions: app.bot.suggest(&query, now()).await? }))
 }

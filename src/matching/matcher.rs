@@ -163,6 +163,13 @@ impl Matcher {
         &self.analyzer
     }
 
+    /// A customer's text, read by its sound where it does not read like the corpus.
+    #[must_use]
+    pub fn read(&self, raw: &str) -> Analysis {
+        let analysis = self.analyzer.analyse(raw);
+        self.sounds.read(&analysis, &self.table, &self.analyzer).unwrap_or(analysis)
+    }
+
     /// The phrasings.
     #[must_use]
     pub fn phrasings(&self) -> &Phrasings {
@@ -204,8 +211,6 @@ impl Matcher {
         if analysis.is_empty() {
             return Ok(Match::default());
         }
-        let heard = self.sounds.read(analysis, &self.table, &self.analyzer);
-        let analysis = heard.as_ref().unwrap_or(analysis);
         let joined = self.joined.as_ref().zip(vector);
         let meaning = joined.and_then(|((meanings, judge), vector)| Some((meanings, judge, meanings.centred(vector)?)));
         let (space, judge, meaning) = match meaning {

@@ -10,7 +10,7 @@ fn starter() -> Summary {
     let generation = starter_pack().current();
     let queries = read_queries(include_str!("../eval/starter/queries.jsonl")).unwrap();
     let outcomes =
-        yingda::eval::run(&generation.matcher, &generation.corpus.entries, &queries, Thresholds::default(), || {})
+        yingda::eval::run(&generation.matcher, &generation.corpus.entries, &queries, Thresholds::default(), |_| None)
             .unwrap();
     summarise(&outcomes)
 }

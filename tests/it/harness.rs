@@ -41,7 +41,7 @@ pub fn fixture_shop() -> Arc<Knowledge> {
 }
 
 fn open(folder: &Path) -> Arc<Knowledge> {
-    Arc::new(Knowledge::open(folder, None, TODAY).expect("the content loads"))
+    Arc::new(Knowledge::open(folder, None, None, TODAY).expect("the content loads"))
 }
 
 /// Copies a flat folder into a fresh one that a test may edit.

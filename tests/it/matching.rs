@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use yingda::knowledge::{Generation, build_matcher};
+use yingda::knowledge::{Extras, Generation, build_matcher};
 use yingda::matching::{Features, Match, Matcher};
 
 use crate::harness::{TODAY, fixture, fixture_shop, starter_pack};
 
 fn pack() -> Arc<Generation> {
     starter_pack().current()
+}
+
+fn extras(generation: &Generation) -> Extras<'_> {
+    Extras { out_of_scope: &generation.corpus.out_of_scope, semantic: None }
 }
 
 fn ask(matcher: &Matcher, text: &str, limit: usize) -> Match {
@@ -119,9 +123,8 @@ fn two_builds_of_one_corpus_give_the_same_candidates() {
     let generation = pack();
     let analyzer = generation.matcher.analyzer();
     let folder = tempfile::tempdir().unwrap();
-    let build = |index| {
-        build_matcher(&generation.corpus.entries, analyzer, "digest", &generation.corpus.out_of_scope, index).unwrap()
-    };
+    let build =
+        |index| build_matcher(&generation.corpus.entries, analyzer, "digest", extras(&generation), index).unwrap();
     let (in_memory, on_disk, reopened) = (build(None), build(Some(folder.path())), build(Some(folder.path())));
     for entry in generation.corpus.entries.iter().step_by(5) {
         let asked = format!("{}，还有别的吗", entry.question());
@@ -161,7 +164,7 @@ fn an_index_folder_that_is_damaged_is_built_again() {
 fn loading_twice_gives_the_same_fingerprint_and_a_change_another() {
     let load = |folder: &std::path::Path| {
         let loaded = yingda::faq::load::load(folder, TODAY).unwrap();
-        Generation::build(loaded, None).unwrap().fingerprint
+        Generation::build(loaded, None, None).unwrap().fingerprint
     };
     let copy = crate::harness::editable(&fixture("shop"));
     let before = load(copy.path());
