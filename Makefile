@@ -25,7 +25,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check bench load fuzz docker clean
+.PHONY: help setup build run test model check bench load fuzz docker clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -39,8 +39,11 @@ build: setup ## build target/release/yingda
 run: build ## set up, build, serve ./faq on 127.0.0.1:8080
 	$(YINGDA) serve
 
-test: setup ## set up, run every test
-	cargo test --locked
+test: setup model ## set up, run every test
+	YINGDA_TEST_MODEL=.model cargo test --locked
+
+model: ## put the embedding model of the tests into .model/ (90 MB)
+	@bash .ci/model
 
 check: setup ## format, lints, documentation, licences, the content of ./faq
 	cargo fmt --check
@@ -65,5 +68,5 @@ docker: ## build the image yingda
 
 clean: ## delete what was built or fetched; never data/
 	cargo clean
-	rm -rf .opencc
+	rm -rf .opencc .model
 	find index -mindepth 1 ! -name README.md -delete

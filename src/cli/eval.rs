@@ -28,7 +28,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     queries: PathBuf,
     #[command(flatten)]
-    semantic: super::semantic::Options,
+    semantic: super::semantic::SemanticFlags,
     /// Print one JSON object
     #[arg(long)]
     json: bool,

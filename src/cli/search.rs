@@ -17,7 +17,7 @@ pub(super) struct Options {
     #[command(flatten)]
     folders: super::Folders,
     #[command(flatten)]
-    semantic: super::semantic::Options,
+    semantic: super::semantic::SemanticFlags,
     /// How many entries to show
     #[arg(short = 'n', long, default_value_t = 5)]
     limit: usize,

@@ -5,7 +5,7 @@ use anyhow::Context;
 use crate::semantic::{Semantic, SemanticConfig};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Options {
+pub(super) struct SemanticFlags {
     /// Address of an OpenAI-compatible embeddings API, as http://127.0.0.1:8000/v1; its key is in YINGDA_SEMANTIC_KEY
     #[arg(long, value_name = "URL", env = "YINGDA_SEMANTIC_URL")]
     semantic_url: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Options {
 /// Stands above the file's key.
 const KEY: &str = "YINGDA_SEMANTIC_KEY";
 
-impl Options {
+impl SemanticFlags {
     /// The settings: these flags, or else the file's.
     pub fn config(&self, file: Option<&SemanticConfig>) -> Option<SemanticConfig> {
         let mut config = match &self.semantic_url {

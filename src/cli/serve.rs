@@ -36,7 +36,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "YINGDA_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    semantic: super::semantic::Options,
+    semantic: super::semantic::SemanticFlags,
     /// Log one JSON object a line
     #[arg(long, env = "YINGDA_LOG_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     log_json: bool,

@@ -71,7 +71,7 @@ impl Features {
     }
 
     /// Likeness of the phrasing alone, about 0..=1: `(grams + words + 0.3 sense) / 1.3`, or with an embedding
-    /// model `(grams + words + 0.3 sense + meaning) / 2.3`, and a little for its sound, the
+    /// model `(grams + words + 0.3 sense + 2 meaning) / 3.3`, and a little for its sound, the
     /// kind of question and the numbers named.
     #[must_use]
     pub fn likeness(&self) -> f32 {

@@ -9,7 +9,7 @@ use super::vector::{cosine, numbers};
 pub(super) const SENSE: f32 = 0.3;
 
 /// Weight of the cosine of an embedding model's vectors beside that of units, which is 1.
-pub(super) const MEANING: f32 = 1.0;
+pub(super) const MEANING: f32 = 2.0;
 
 /// One way to compare.
 #[derive(Debug, Clone, Copy)]

@@ -98,8 +98,11 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer read, in bytes.
 const LARGEST: usize = 32 << 20;
 
-fn client() -> Result<reqwest::Client, SemanticError> {
-    let client = reqwest::Client::builder().redirect(Policy::none()).build();
+/// Small servers send head and body apart and wait for the first to be acknowledged, which a kept connection does 40 ms
+/// late: without TLS to set up, a fresh connection is quicker.
+fn client(config: &SemanticConfig) -> Result<reqwest::Client, SemanticError> {
+    let kept = if config.url.starts_with("https:") { usize::MAX } else { 0 };
+    let client = reqwest::Client::builder().redirect(Policy::none()).pool_max_idle_per_host(kept).build();
     client.map_err(|error| SemanticError::Config(error.to_string()))
 }
 
@@ -135,7 +138,7 @@ impl Semantic {
         }
         // Already installed when there are two clients; either is the same.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = client()?;
+        let client = client(&config)?;
         Ok(Self { config, headers, client, breaker: Breaker::default() })
     }
 
@@ -191,27 +194,16 @@ impl Semantic {
     }
 
     /// Vectors of texts, from the cache under `folder` as far as it has them. What was fetched is kept even when a later
-    /// part fails. Long: call it off the async threads.
+    /// part fails. It blocks for long: call it off the async threads.
     ///
     /// # Errors
     /// When the endpoint does not give one vector a text.
     pub fn vectors(&self, texts: &[&str], folder: Option<&Path>) -> Result<Vec<Vec<f32>>, SemanticError> {
         let mut cache = Cache::open(folder, &self.config.endpoint(), &self.config.model);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| SemanticError::Unreachable(error.to_string()))?;
-        // Connections live in the runtime that opened them: this one is gone afterwards.
-        let client = client()?;
         let missing = cache.missing(texts);
-        let fetched = missing.chunks(BATCH).try_for_each(|batch| {
-            let vectors = runtime.block_on(async {
-                let late = || SemanticError::Unreachable(format!("no answer in {BATCH_TIMEOUT:?}"));
-                tokio::time::timeout(BATCH_TIMEOUT, self.embed(&client, batch)).await.unwrap_or_else(|_| Err(late()))
-            })?;
-            batch.iter().zip(vectors).for_each(|(text, vector)| cache.keep(text, vector));
-            Ok(())
-        });
+        // A thread of its own, for the caller's may belong to a runtime already.
+        let fetched = std::thread::scope(|scope| scope.spawn(|| self.fetch(&missing, &mut cache)).join());
+        let fetched = fetched.unwrap_or_else(|_| Err(SemanticError::Malformed("it could not be read".to_owned())));
         if !missing.is_empty()
             && let Err(error) = cache.save(texts)
         {
@@ -222,5 +214,21 @@ impl Semantic {
             .iter()
             .map(|text| cache.get(text).ok_or_else(|| SemanticError::Malformed("a vector is missing".to_owned())))
             .collect()
+    }
+
+    /// Puts the vectors of texts into the cache, a batch after another, up to the first that fails.
+    fn fetch(&self, texts: &[&str], cache: &mut Cache) -> Result<(), SemanticError> {
+        let unreachable = |error: std::io::Error| SemanticError::Unreachable(error.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreachable)?;
+        // Connections live in the runtime that opened them: this one is gone afterwards.
+        let client = client(&self.config)?;
+        for batch in texts.chunks(BATCH) {
+            let vectors = runtime.block_on(async {
+                let late = || SemanticError::Unreachable(format!("no answer in {BATCH_TIMEOUT:?}"));
+                tokio::time::timeout(BATCH_TIMEOUT, self.embed(&client, batch)).await.unwrap_or_else(|_| Err(late()))
+            })?;
+            batch.iter().zip(vectors).for_each(|(text, vector)| cache.keep(text, vector));
+        }
+        Ok(())
     }
 }

@@ -219,7 +219,7 @@ impl Served {
             }
         });
         let base = ready.recv_timeout(Duration::from_secs(20)).expect("it says that it is ready");
-        Self { child, base, client: reqwest::Client::new() }
+        Self { child, base, client: crate::harness::client() }
     }
 
     async fn post(&self, event: &Value) -> Answer {

@@ -62,6 +62,12 @@ pub fn configuration(text: &str) -> Config {
     Config::read(Some(&file), None).expect("the configuration is valid")
 }
 
+/// An HTTP client; the program chooses how TLS is done, once a process.
+pub fn client() -> reqwest::Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::new()
+}
+
 /// What a service is made from.
 pub struct Plan {
     knowledge: Option<Arc<Knowledge>>,
@@ -85,6 +91,11 @@ impl Plan {
         Self { knowledge: None, faq: Some(editable(&fixture("shop"))), config: String::new() }
     }
 
+    /// Over this knowledge.
+    pub fn over(knowledge: Knowledge) -> Self {
+        Self { knowledge: Some(Arc::new(knowledge)), ..Self::starter() }
+    }
+
     pub fn with_config(self, toml: &str) -> Self {
         Self { config: toml.to_owned(), ..self }
     }
@@ -103,7 +114,7 @@ impl Plan {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(run(listener, app, std::future::pending()));
-        TestApp { base, client: reqwest::Client::new(), faq: self.faq, _data: data }
+        TestApp { base, client: client(), faq: self.faq, _data: data }
     }
 }
 

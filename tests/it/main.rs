@@ -13,4 +13,5 @@ mod house;
 mod matching;
 mod promises;
 mod security;
+mod semantic;
 mod timing;

@@ -143,7 +143,7 @@ fn an_index_folder_that_is_damaged_is_built_again() {
             &generation.corpus.entries,
             generation.matcher.analyzer(),
             "digest",
-            &generation.corpus.out_of_scope,
+            extras(&generation),
             Some(folder.path()),
         )
     };

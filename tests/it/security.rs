@@ -73,7 +73,7 @@ async fn without_a_known_token_every_route_but_the_probes_is_closed() {
 #[tokio::test]
 async fn a_token_must_be_shown_as_a_bearer_token() {
     let app = guarded_app().await;
-    let client = reqwest::Client::new();
+    let client = crate::harness::client();
     let admin = token("admin");
     for (header, status) in [
         (format!("Bearer {admin}"), 200),
@@ -237,7 +237,7 @@ async fn without_tokens_pages_of_other_sites_are_refused() {
         ("origin", "http://127.0.0.1:8080", 200),
         ("host", "localhost", 200),
     ] {
-        let request = reqwest::Client::new().get(format!("{}/readyz", app.base)).header(name, value);
+        let request = crate::harness::client().get(format!("{}/readyz", app.base)).header(name, value);
         assert_eq!(request.send().await.unwrap().status(), status, "{name}: {value}");
     }
 }
