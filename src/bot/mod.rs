@@ -1,6 +1,7 @@
 //! The bot: an inbound event becomes a recorded decision. Joins knowledge and conversations; the only reader of the clock.
 
 mod decision;
+mod hearing;
 mod reading;
 
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
-use self::reading::{Reading, find, read, variables};
+use self::hearing::{Ear, read};
+use self::reading::{Reading, variables};
 use crate::analysis::Analysis;
 use crate::analysis::language::Language;
 use crate::config::Shops;
@@ -116,7 +118,7 @@ impl Bot {
         };
         let (analysis, vector) = self.read(&query.text, &generation).await;
         let question = Question { analysis: &analysis, vector: vector.as_deref() };
-        let found = find(question, &generation, &place, policy, now, query.limit)?;
+        let found = Ear { generation: &generation, place, policy, now }.find(question, query.limit)?;
         let facts = variables(&generation, policy);
         let language = analysis.language.unwrap_or(Language::ZhHans);
         let suggest = |candidate: &Candidate| {

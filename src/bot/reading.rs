@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use rustc_hash::FxBuildHasher;
 
 use super::decision::{Considered, Deadlines, Decision, OutgoingReply};
+use super::hearing::Ear;
 use crate::analysis::Analysis;
 use crate::analysis::language::Language;
 use crate::conversation::event::{Context, InboundEvent};
@@ -20,14 +21,11 @@ use crate::faq::script::{AgentsState, CustomerKind};
 use crate::hours::describe_opening;
 use crate::index::IndexError;
 use crate::knowledge::Generation;
-use crate::matching::{Candidate, Match, Question, Verdict};
+use crate::matching::{Candidate, Match, Question, Understood, Verdict};
 use crate::reply::policy::ShopPolicy;
 use crate::reply::render::{Rendered, Situation, Wordings};
 use crate::reply::turn::{Choosable, Finding, Turn};
-use crate::reply::{Action, Choice, decide};
-
-/// Letters of a text that are matched; what follows is kept but not read.
-const MATCHED_CHARS: usize = 512;
+use crate::reply::{Action, Choice, Rule, decide};
 
 /// Longest value of a placeholder that a channel may give, in characters.
 const FACT_CHARS: usize = 64;
@@ -41,11 +39,9 @@ pub(super) struct Reading<'a> {
     /// `now` in the shop's time zone.
     local: Zoned,
     analysis: Analysis,
-    found: Match,
+    ear: Ear<'a>,
+    understood: Understood,
 }
-
-/// Candidates that a decision lists.
-const CONSIDERED: usize = 3;
 
 impl<'a> Reading<'a> {
     pub fn new(
@@ -61,9 +57,10 @@ impl<'a> Reading<'a> {
             category: event.context.category.clone(),
             product: event.context.product.clone(),
         };
-        let question = Question { analysis: &analysis, vector: vector.as_deref() };
-        let found = find(question, generation, &place, policy, now, CONSIDERED)?;
-        Ok(Self { event, policy, generation, now, local: now.to_zoned(policy.time_zone.clone()), analysis, found })
+        let ear = Ear { generation, place, policy, now };
+        let understood = ear.understand(Question { analysis: &analysis, vector: vector.as_deref() })?;
+        let local = now.to_zoned(policy.time_zone.clone());
+        Ok(Self { event, policy, generation, now, local, analysis, ear, understood })
     }
 
     /// Decides, words and records; called inside the store's transaction.
@@ -75,6 +72,8 @@ impl<'a> Reading<'a> {
             .find(|incident| incident.concerns(self.event, platform, self.now));
         let acts = self.generation.matcher.analyzer().speech_acts(&self.analysis);
         let agents = self.agents();
+        let understood = self.in_conversation(conversation);
+        let also: Vec<Choosable> = understood.also.iter().map(|candidate| self.choosable(candidate)).collect();
         let turn = Turn {
             now: self.now,
             kind: self.event.kind,
@@ -82,7 +81,8 @@ impl<'a> Reading<'a> {
             canonical: &self.analysis.text,
             acts: &acts,
             sender_is_bot: self.event.sender_is_bot,
-            finding: self.finding(),
+            finding: self.finding(&understood.found),
+            also: &also,
             conversation,
             agents,
             incident: incident.map(|incident| incident.id.as_str()),
@@ -100,9 +100,10 @@ impl<'a> Reading<'a> {
             canonical: self.analysis.text.clone(),
             language: self.language(conversation),
             afresh: turn.is_first(),
+            question: self.question(&choice, &rendered, &understood),
         };
         let after = conversation.clone().after(self.event, heard, &sent, self.now);
-        let decision = self.decision(&choice, rendered, &after);
+        let decision = self.decision(&choice, rendered, &understood.found, &after);
         let decision = serde_json::to_value(&decision).unwrap_or_default();
         Outcome { conversation: after, decision: StoredDecision(decision) }
     }
@@ -116,19 +117,34 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn finding(&self) -> Finding {
-        let choosable = |candidate: &Candidate| {
-            let entry = &self.generation.corpus.entries[candidate.entry as usize];
-            Choosable {
-                entry_id: entry.id.to_string(),
-                confidence: candidate.confidence,
-                agents_only: entry.agents_only,
-            }
-        };
-        match (self.policy.thresholds.verdict(&self.found), self.found.best()) {
+    /// What is asked, with the customer's last question where the message leans on it.
+    fn in_conversation(&self, conversation: &Conversation) -> Understood {
+        // What the index could not read a moment ago it cannot read now: the message then stands by itself.
+        let follow_up = self.ear.follow_up(&conversation.question, &self.analysis, &self.understood.found);
+        follow_up.ok().flatten().unwrap_or_else(|| self.understood.clone())
+    }
+
+    /// What the customer's question was, once an entry has answered it: a later message may lean on it.
+    fn question(&self, choice: &Choice, rendered: &Rendered, understood: &Understood) -> Option<String> {
+        let entry = self.generation.entry(rendered.entry_id.as_deref()?)?;
+        Some(match &understood.instead {
+            _ if choice.rule == Rule::MenuChoice => self.generation.matcher.analyzer().analyse(entry.question()).text,
+            Some(instead) => instead.text.clone(),
+            None => self.analysis.text.clone(),
+        })
+    }
+
+    fn choosable(&self, candidate: &Candidate) -> Choosable {
+        let entry = &self.generation.corpus.entries[candidate.entry as usize];
+        Choosable { entry_id: entry.id.to_string(), confidence: candidate.confidence, agents_only: entry.agents_only }
+    }
+
+    fn finding(&self, found: &Match) -> Finding {
+        let choosable = |candidate: &Candidate| self.choosable(candidate);
+        match (self.policy.thresholds.verdict(found), found.best()) {
             (Verdict::Answer, Some(best)) if best.exact => Finding::Exact(choosable(best)),
             (Verdict::Answer, Some(best)) => Finding::Confident(choosable(best)),
-            (Verdict::Menu(size), _) => Finding::Near(self.found.candidates.iter().take(size).map(choosable).collect()),
+            (Verdict::Menu(size), _) => Finding::Near(found.candidates.iter().take(size).map(choosable).collect()),
             _ => Finding::Nothing,
         }
     }
@@ -196,7 +212,7 @@ impl<'a> Reading<'a> {
         facts
     }
 
-    fn decision(&self, choice: &Choice, rendered: Rendered, after: &Conversation) -> Decision {
+    fn decision(&self, choice: &Choice, rendered: Rendered, found: &Match, after: &Conversation) -> Decision {
         let limit = SignedDuration::from_mins(i64::from(self.policy.reply_minutes));
         let deadline = |since: Option<Timestamp>| since.and_then(|since| since.checked_add(limit).ok());
         Decision {
@@ -207,7 +223,7 @@ impl<'a> Reading<'a> {
             script_id: rendered.scripts.first().map(|(id, _)| id.clone()),
             confidence: choice.confidence,
             reason: choice.rule,
-            candidates: self.found.candidates.iter().map(|candidate| self.considered(candidate)).collect(),
+            candidates: found.candidates.iter().map(|candidate| self.considered(candidate)).collect(),
             menu: rendered.menu,
             deadlines: Deadlines {
                 any_reply: deadline(after.waiting_since),
@@ -265,28 +281,6 @@ fn context_facts(context: &Context) -> impl Iterator<Item = (String, String)> + 
 /// The same for every event of a conversation, on every machine.
 fn seed(event: &InboundEvent) -> u64 {
     FxBuildHasher.hash_one((event.shop.as_str(), event.channel.as_str(), event.conversation_id.as_str()))
-}
-
-/// What of a text is matched, read by the generation.
-pub(super) fn read(text: &str, generation: &Generation) -> Analysis {
-    let end = text.char_indices().nth(MATCHED_CHARS).map_or(text.len(), |(at, _)| at);
-    generation.matcher.read(&text[..end])
-}
-
-/// The best entries that hold at this place and time.
-pub(super) fn find(
-    question: Question<'_>,
-    generation: &Generation,
-    place: &Place,
-    policy: &ShopPolicy,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Match, IndexError> {
-    let day = now.to_zoned(policy.time_zone.clone()).date();
-    generation.matcher.find(question, limit, |number| {
-        let entry = &generation.corpus.entries[number as usize];
-        if entry.validity.contains(day) { entry.scope.specificity(place) } else { None }
-    })
 }
 
 pub(super) fn variables(generation: &Generation, policy: &ShopPolicy) -> BTreeMap<String, String> {

@@ -52,6 +52,8 @@ pub struct Conversation {
     pub last_text: String,
     /// How often in a row `last_text` came.
     pub same_text: u32,
+    /// Canonical text of the customer's last question that an entry answered.
+    pub question: String,
     /// Language of the customer's last message that had one.
     pub language: Option<Language>,
     /// Texts of the bot's last replies, by which an echo is recognised.

@@ -36,6 +36,8 @@ pub struct Heard {
     pub language: Option<Language>,
     /// The customer was silent long enough to be met afresh.
     pub afresh: bool,
+    /// The question, where an entry answers it.
+    pub question: Option<String>,
 }
 
 impl Conversation {
@@ -63,8 +65,12 @@ impl Conversation {
             self.handed_over = false;
             self.replies_in_a_row = 0;
             self.last_text.clear();
+            self.question.clear();
             self.entries.clear();
             self.scripts.clear();
+        }
+        if let Some(question) = heard.question {
+            self.question = question;
         }
         self.same_text =
             if !heard.canonical.is_empty() && heard.canonical == self.last_text { self.same_text + 1 } else { 1 };
@@ -88,6 +94,7 @@ impl Conversation {
         self.handed_over = false;
         self.replies_in_a_row = 0;
         self.last_text.clear();
+        self.question.clear();
         self.entries.clear();
         // A conversation that is closed twice is not taken leave of twice.
         self.scripts.retain(|sent| sent.kind == ScriptKind::Closing);

@@ -34,7 +34,7 @@ pub fn run(
         let analysis = matcher.read(&query.q);
         let vector = vector(&analysis.text);
         let question = Question { analysis: &analysis, vector: vector.as_deref() };
-        let found = matcher.find(question, RANKED, |_| Some(0))?;
+        let found = matcher.understand(question, thresholds, RANKED, |_| Some(0))?.found;
         let micros = started.elapsed().as_secs_f64() * 1e6;
         outcomes.push(Outcome {
             expected: query.right(),

@@ -33,13 +33,15 @@ pub enum ScriptKind {
     Empathy,
     /// Stands before a menu.
     Clarify,
+    /// Names what else the message asked, after the answer.
+    Also,
     /// The message is an advertisement.
     Advertisement,
 }
 
 impl ScriptKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Greeting,
         Self::Waiting,
         Self::OffHours,
@@ -50,6 +52,7 @@ impl ScriptKind {
         Self::Handoff,
         Self::Empathy,
         Self::Clarify,
+        Self::Also,
         Self::Advertisement,
     ];
 }

@@ -106,7 +106,11 @@ mod tests {
     use super::*;
 
     fn vectors() -> Vec<Vec<f32>> {
-        (0..40_u8).map(|at| (0..8_u8).map(|axis| 5.0 + f32::from(at * 7 + axis * 13).sin()).collect()).collect()
+        (0..40_u16)
+            .map(|at| {
+                (0..8_u16).map(|axis| 5.0 + f32::from(at * 37 + axis * axis * 11 + at * axis * 3).sin()).collect()
+            })
+            .collect()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From a customer's text to candidates with bounded features and a confidence.
 
 mod calibration;
+mod clauses;
 mod confidence;
 mod exam;
 mod features;
@@ -13,6 +14,7 @@ mod sounds;
 mod space;
 mod table;
 mod traits;
+mod understand;
 mod vector;
 
 pub use self::calibration::Calibration;
@@ -21,3 +23,4 @@ pub use self::features::{Features, shared_ranges};
 pub use self::matcher::{Candidate, Embedded, Match, Matcher, Question};
 pub use self::meaning::{MeaningError, Meanings};
 pub use self::table::Phrasings;
+pub use self::understand::Understood;

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::query::gram_key;
 use super::table::Phrasings;
+use crate::analysis::language::Language;
 use crate::analysis::pinyin::{is_syllable, syllable};
 use crate::analysis::{Analysis, Analyzer, Word, is_han_character};
 
@@ -90,7 +91,9 @@ impl Sounds {
         }
         text.push_str(&analysis.text[end..]);
         let words = analyzer.words(&text);
-        Some(Analysis { text, words, full: analysis.full.clone(), language: analysis.language })
+        // Pinyin is no English: which script the customer reads is not known from it.
+        let language = analysis.language.filter(|language| *language != Language::En);
+        Some(Analysis { text, words, full: analysis.full.clone(), language })
     }
 
     /// A word that sounds like the first of these words together; the longest.

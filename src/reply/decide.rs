@@ -104,6 +104,8 @@ pub enum Part {
     Brief(String),
     /// The clarify script around a menu of these entries.
     Menu(Vec<String>),
+    /// The script that names these entries, which the same message asks for.
+    Also(Vec<String>),
 }
 
 /// Exactly one choice.
@@ -271,9 +273,19 @@ fn answer(turn: &Turn<'_>) -> Option<Choice> {
     let choice = if choosable.agents_only {
         Choice::handoff(rule, ScriptKind::Handoff)
     } else {
-        answer_with(turn, rule, &choosable.entry_id)
+        with_others(turn, answer_with(turn, rule, &choosable.entry_id))
     };
     Some(Choice { confidence: Some(choosable.confidence), ..choice })
+}
+
+/// The clearest question is answered; the others are named, so that none seems overlooked.
+fn with_others(turn: &Turn<'_>, mut choice: Choice) -> Choice {
+    let open = turn.also.iter().filter(|other| !other.agents_only && turn.times_sent(&other.entry_id) == 0);
+    let ids: Vec<String> = open.map(|other| other.entry_id.clone()).collect();
+    if choice.action == Action::Answer && !ids.is_empty() {
+        choice.parts.push(Part::Also(ids));
+    }
+    choice
 }
 
 /// An entry goes out word for word once; asked again it is brief; the third time a human takes over.

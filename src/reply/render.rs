@@ -97,7 +97,8 @@ impl Wordings<'_> {
             Part::Lead => None,
             Part::Entry(id) => self.entry(id, rendered),
             Part::Brief(id) => self.entry(id, rendered).map(|(language, text)| (language, first_sentence(&text))),
-            Part::Menu(ids) => self.menu(ids, rendered),
+            Part::Menu(ids) => self.menu(ids, ScriptKind::Clarify, rendered),
+            Part::Also(ids) => self.menu(ids, ScriptKind::Also, rendered),
         }
     }
 
@@ -109,7 +110,7 @@ impl Wordings<'_> {
         Some((language, text))
     }
 
-    fn menu(&self, ids: &[String], rendered: &mut Rendered) -> Option<(Language, String)> {
+    fn menu(&self, ids: &[String], kind: ScriptKind, rendered: &mut Rendered) -> Option<(Language, String)> {
         let entries: Vec<&Entry> = ids.iter().filter_map(|id| (self.entry)(id)).collect();
         if entries.is_empty() {
             return None;
@@ -117,9 +118,8 @@ impl Wordings<'_> {
         let lines = menu::lines(entries.iter().map(|entry| self.question(entry)));
         let mut facts = self.facts.clone();
         facts.insert("menu".to_owned(), lines.clone());
-        let worded = self
-            .script(ScriptKind::Clarify, Form::Whole, self.language, &facts, rendered)
-            .unwrap_or((Language::ZhHans, lines));
+        let worded =
+            self.script(kind, Form::Whole, self.language, &facts, rendered).unwrap_or((Language::ZhHans, lines));
         rendered.menu = entries.iter().map(|entry| entry.id.to_string()).collect();
         Some(worded)
     }

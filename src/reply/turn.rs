@@ -50,6 +50,8 @@ pub struct Turn<'a> {
     pub sender_is_bot: bool,
     /// What it asks.
     pub finding: Finding,
+    /// Other entries that it surely asks for.
+    pub also: &'a [Choosable],
     /// What is known of the conversation.
     pub conversation: &'a Conversation,
     /// Whether a human can answer now.

@@ -26,6 +26,7 @@ struct Scene {
     acts: Vec<SpeechAct>,
     sender_is_bot: bool,
     finding: Finding,
+    also: Vec<Choosable>,
     conversation: Conversation,
     agents: AgentsState,
     incident: Option<&'static str>,
@@ -43,6 +44,7 @@ fn first() -> Scene {
         acts: Vec::new(),
         sender_is_bot: false,
         finding: Finding::Nothing,
+        also: Vec::new(),
         conversation: Conversation::default(),
         agents: AgentsState::Free,
         incident: None,
@@ -102,6 +104,11 @@ impl Scene {
 
     fn near(mut self, ids: &[(&str, bool)]) -> Self {
         self.finding = Finding::Near(ids.iter().map(|(id, agents_only)| choosable(id, *agents_only)).collect());
+        self
+    }
+
+    fn also(mut self, ids: &[(&str, bool)]) -> Self {
+        self.also = ids.iter().map(|(id, agents_only)| choosable(id, *agents_only)).collect();
         self
     }
 
@@ -185,6 +192,7 @@ impl Scene {
             acts: &self.acts,
             sender_is_bot: self.sender_is_bot,
             finding: self.finding.clone(),
+            also: &self.also,
             conversation: &self.conversation,
             agents: self.agents,
             incident: self.incident,
@@ -223,6 +231,7 @@ fn part(part: &Part) -> String {
         Part::Entry(id) => format!("answer {id}"),
         Part::Brief(id) => format!("brief {id}"),
         Part::Menu(ids) => format!("menu {}", ids.join(" ")),
+        Part::Also(ids) => format!("also {}", ids.join(" ")),
     }
 }
 
@@ -300,6 +309,26 @@ fn every_rule_decides_its_scene() {
         (
             "asked for the third time",
             later().exact().sent("ship", 2),
+            "handoff by asked_again: handoff script, to a human",
+        ),
+        (
+            "two questions",
+            later().confident().also(&[("size", false)]),
+            "answer by confident_match: answer ship + also size",
+        ),
+        (
+            "two questions, the other for agents",
+            later().exact().also(&[("secret", true)]),
+            "answer by exact_phrasing: answer ship",
+        ),
+        (
+            "two questions, the other answered",
+            later().sent("size", 1).confident().also(&[("size", false)]),
+            "answer by confident_match: answer ship",
+        ),
+        (
+            "two questions, the third time",
+            later().sent("ship", 2).confident().also(&[("size", false)]),
             "handoff by asked_again: handoff script, to a human",
         ),
         ("near ties", later().near(&[("a", false), ("b", false)]), "clarify by near_ties: menu a b"),

@@ -15,3 +15,4 @@ mod promises;
 mod security;
 mod semantic;
 mod timing;
+mod understanding;

@@ -181,7 +181,7 @@ impl Lint<'_> {
         let mut known = self.corpus.variables.clone();
         match script.kind {
             ScriptKind::Incident => known.extend(INCIDENT.map(|name| (name.to_owned(), String::new()))),
-            ScriptKind::Clarify => known.extend([("menu".to_owned(), String::new())]),
+            ScriptKind::Clarify | ScriptKind::Also => known.extend([("menu".to_owned(), String::new())]),
             _ => {}
         }
         let mut texts = script.wordings.values().flatten().chain(&script.fallback);
