@@ -28,6 +28,27 @@ pub enum SpeechAct {
     Risk,
     /// 加群, 刷单.
     Advertisement,
+    /// An order, parcel or phone number alone, or with a word that says what it is: it asks nothing by itself.
+    Number,
+}
+
+impl SpeechAct {
+    /// Name as editors write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::Thanks => "thanks",
+            Self::Farewell => "farewell",
+            Self::Acknowledge => "acknowledge",
+            Self::AskHuman => "ask_human",
+            Self::Complaint => "complaint",
+            Self::Anger => "anger",
+            Self::Risk => "risk",
+            Self::Advertisement => "advertisement",
+            Self::Number => "number",
+        }
+    }
 }
 
 /// How a phrase must stand in a message.
@@ -58,6 +79,8 @@ pub struct SpeechLexicon {
     whole: FxHashMap<String, SpeechAct>,
     contains: Option<AhoCorasick>,
     acts: Vec<SpeechAct>,
+    /// What may stand beside a number that is sent alone: 订单号, 我的手机是.
+    labels: Vec<String>,
 }
 
 impl SpeechLexicon {
@@ -67,9 +90,11 @@ impl SpeechLexicon {
         let mut whole = FxHashMap::default();
         let mut sources = Vec::new();
         let mut acts = Vec::new();
+        let mut labels: Vec<String> = Vec::new();
         for list in lists {
             for phrase in list.phrases.iter().filter(|phrase| !phrase.is_empty()) {
                 match list.mode {
+                    _ if list.act == SpeechAct::Number => labels.push(phrase.clone()),
                     PhraseMode::Whole => {
                         whole.entry(phrase.clone()).or_insert(list.act);
                     }
@@ -81,7 +106,8 @@ impl SpeechLexicon {
             }
         }
         let contains = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&sources).ok();
-        Self { whole, contains, acts }
+        labels.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        Self { whole, contains, acts, labels }
     }
 
     /// Acts of a message, each once. `core` is the message's key without fillers, `full` its key with them.
@@ -93,9 +119,30 @@ impl SpeechLexicon {
         if let Some(matcher) = &self.contains {
             found.extend(matcher.find_overlapping_iter(full).map(|hit| self.acts[hit.pattern()]));
         }
+        if self.is_number(full) {
+            found.insert(SpeechAct::Number);
+        }
         let mut acts: Vec<_> = found.into_iter().collect();
         acts.sort_unstable();
         acts
+    }
+}
+
+/// Digits from which a number is no quantity, price or size.
+const LEAST_DIGITS: usize = 6;
+
+/// Letters that a parcel number may begin with.
+const MOST_LETTERS: usize = 6;
+
+impl SpeechLexicon {
+    /// Whether nothing but numbers is left of a message without the labels.
+    fn is_number(&self, full: &str) -> bool {
+        let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+        if digits(full) < LEAST_DIGITS {
+            return false;
+        }
+        let rest = self.labels.iter().fold(full.to_owned(), |rest, label| rest.replace(label.as_str(), ""));
+        rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) && rest.len() - digits(&rest) <= MOST_LETTERS
     }
 }
 

@@ -10,6 +10,7 @@ use super::decision::{Considered, Deadlines, Decision, OutgoingReply};
 use super::hearing::Ear;
 use crate::analysis::Analysis;
 use crate::analysis::language::Language;
+use crate::analysis::speech::SpeechAct;
 use crate::conversation::event::{Context, InboundEvent};
 use crate::conversation::incident::Incident;
 use crate::conversation::model::Conversation;
@@ -39,6 +40,7 @@ pub(super) struct Reading<'a> {
     /// `now` in the shop's time zone.
     local: Zoned,
     analysis: Analysis,
+    acts: Vec<SpeechAct>,
     ear: Ear<'a>,
     understood: Understood,
 }
@@ -58,9 +60,15 @@ impl<'a> Reading<'a> {
             product: event.context.product.clone(),
         };
         let ear = Ear { generation, place, policy, now };
-        let understood = ear.understand(Question { analysis: &analysis, vector: vector.as_deref() })?;
+        let acts = generation.matcher.analyzer().speech_acts(&analysis);
+        // A number is for whoever can look it up: no entry is meant by it, however well it fits.
+        let understood = if acts.contains(&SpeechAct::Number) {
+            Understood::default()
+        } else {
+            ear.understand(Question { analysis: &analysis, vector: vector.as_deref() })?
+        };
         let local = now.to_zoned(policy.time_zone.clone());
-        Ok(Self { event, policy, generation, now, local, analysis, ear, understood })
+        Ok(Self { event, policy, generation, now, local, analysis, acts, ear, understood })
     }
 
     /// Decides, words and records; called inside the store's transaction.
@@ -70,7 +78,6 @@ impl<'a> Reading<'a> {
             .iter()
             .filter(|incident| !conversation.incidents.contains(&incident.id))
             .find(|incident| incident.concerns(self.event, platform, self.now));
-        let acts = self.generation.matcher.analyzer().speech_acts(&self.analysis);
         let agents = self.agents();
         let understood = self.in_conversation(conversation);
         let also: Vec<Choosable> = understood.also.iter().map(|candidate| self.choosable(candidate)).collect();
@@ -79,7 +86,7 @@ impl<'a> Reading<'a> {
             kind: self.event.kind,
             text: &self.event.text,
             canonical: &self.analysis.text,
-            acts: &acts,
+            acts: &self.acts,
             sender_is_bot: self.event.sender_is_bot,
             finding: self.finding(&understood.found),
             also: &also,
@@ -184,7 +191,8 @@ impl<'a> Reading<'a> {
     /// The customer's language; characters that both scripts share (二, 人工) do not turn a Traditional writer Simplified.
     fn language(&self, conversation: &Conversation) -> Option<Language> {
         let text = self.event.text.as_str();
-        match (self.analysis.language, conversation.language) {
+        let said = self.analysis.language.filter(|_| !self.acts.contains(&SpeechAct::Number));
+        match (said, conversation.language) {
             (Some(Language::ZhHans), Some(Language::ZhHant))
                 if self.generation.matcher.analyzer().traditionalise(text) == text =>
             {

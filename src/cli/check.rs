@@ -1,8 +1,11 @@
 //! `yingda check`: every fault of all FAQ files at once.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::analysis::speech::SpeechAct;
+use crate::faq::Corpus;
 use crate::faq::fault::{Fault, Severity};
 use crate::faq::load::{LoadError, load};
 
@@ -23,11 +26,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             let corpus = &loaded.corpus;
             let (words, groups, rewrites) = loaded.lexicon_sizes();
             let summary = format!(
-                "{} entries with {} phrasings, {} scripts, {} speech-act phrases, {words} dictionary words, {groups} synonym groups, {rewrites} rewrites",
+                "{} entries with {} phrasings, {} scripts, {words} dictionary words, {groups} synonym groups, {rewrites} rewrites, {} texts out of scope, phrases of speech acts: {}",
                 corpus.entries.len(),
                 corpus.phrasings(),
                 corpus.scripts.len(),
-                corpus.acts.iter().map(|list| list.phrases.len()).sum::<usize>(),
+                corpus.out_of_scope.len(),
+                acts(corpus),
             );
             (loaded.warnings, summary)
         }
@@ -39,6 +43,16 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }
 
+/// Speech acts with the number of their phrases.
+fn acts(corpus: &Corpus) -> String {
+    let mut counts: BTreeMap<SpeechAct, usize> = BTreeMap::new();
+    for list in &corpus.acts {
+        *counts.entry(list.act).or_default() += list.phrases.len();
+    }
+    let named = counts.iter().map(|(act, count)| format!("{} {count}", act.name()));
+    named.chain([format!("filler {}", corpus.fillers.len())]).collect::<Vec<_>>().join(", ")
+}
+
 fn print(faults: &[Fault], errors: usize, summary: &str, options: &Options) -> anyhow::Result<()> {
     if options.json {
         println!("{}", serde_json::to_string_pretty(faults)?);
@@ -47,6 +61,15 @@ fn print(faults: &[Fault], errors: usize, summary: &str, options: &Options) -> a
     for fault in faults {
         println!("{fault}");
     }
-    println!("{}: {summary}; {errors} errors, {} warnings", options.dir.display(), faults.len() - errors);
+    println!(
+        "{}: {summary}; {}, {}",
+        options.dir.display(),
+        counted(errors, "error"),
+        counted(faults.len() - errors, "warning")
+    );
     Ok(())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

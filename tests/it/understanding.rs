@@ -147,3 +147,24 @@ fn learning_twice_gives_the_same_confidences() {
         assert_eq!(ask(&one), ask(&two));
     }
 }
+
+#[tokio::test]
+async fn a_number_alone_asks_nothing_and_is_no_english() {
+    let app = TestApp::start().await;
+    app.say("number", "你好").await;
+    for text in [
+        "SF1234567890123",
+        "订单号：2026112212345678",
+        "13800138000",
+        "我的手机号是13800138000",
+        "order number 2026112212345678",
+    ] {
+        let decision = app.say("number", text).await;
+        assert_eq!((decision.action(), decision.reason()), ("silent", "queued"), "{text}");
+    }
+    let first = app.say("number first", "SF1234567890123").await;
+    assert_eq!((first.action(), first.language()), ("greet", "zh-Hans"));
+    for text in ["订单号在哪里看", "满300减30怎么用", "身高165体重52穿什么码"] {
+        assert_ne!(app.say(text, text).await.action(), "greet", "{text}");
+    }
+}
