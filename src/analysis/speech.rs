@@ -33,6 +33,11 @@ pub enum SpeechAct {
 }
 
 impl SpeechAct {
+    /// Whether it is said out of politeness.
+    const fn is_courtesy(self) -> bool {
+        matches!(self, Self::Greeting | Self::Thanks | Self::Farewell | Self::Acknowledge)
+    }
+
     /// Name as editors write it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -122,11 +127,15 @@ impl SpeechLexicon {
         if self.is_number(full) {
             found.insert(SpeechAct::Number);
         }
+        found.extend(self.courtesies(core));
         let mut acts: Vec<_> = found.into_iter().collect();
         acts.sort_unstable();
         acts
     }
 }
+
+/// Characters of the longest message that is read as courtesies.
+const LONGEST_COURTESY: usize = 24;
 
 /// Digits from which a number is no quantity, price or size.
 const LEAST_DIGITS: usize = 6;
@@ -135,6 +144,27 @@ const LEAST_DIGITS: usize = 6;
 const MOST_LETTERS: usize = 6;
 
 impl SpeechLexicon {
+    /// Acts of a message that is put together from courtesies alone: 好的谢谢拜拜.
+    fn courtesies(&self, core: &str) -> Vec<SpeechAct> {
+        let ends: Vec<usize> = core.char_indices().map(|(at, _)| at).chain([core.len()]).collect();
+        if ends.len() > LONGEST_COURTESY {
+            return Vec::new();
+        }
+        // Acts of each beginning that courtesies make up, by its length in characters.
+        let mut acts: Vec<Option<Vec<SpeechAct>>> = vec![None; ends.len()];
+        acts[0] = Some(Vec::new());
+        for start in 0..ends.len() {
+            let Some(so_far) = acts[start].clone() else { continue };
+            for end in start + 1..ends.len() {
+                let known = self.whole.get(&core[ends[start]..ends[end]]).filter(|act| act.is_courtesy());
+                if let Some(act) = known.filter(|_| acts[end].is_none()) {
+                    acts[end] = Some(so_far.iter().copied().chain([*act]).collect());
+                }
+            }
+        }
+        acts.pop().flatten().unwrap_or_default()
+    }
+
     /// Whether nothing but numbers is left of a message without the labels.
     fn is_number(&self, full: &str) -> bool {
         let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();

@@ -149,6 +149,18 @@ fn learning_twice_gives_the_same_confidences() {
 }
 
 #[tokio::test]
+async fn courtesies_one_after_another_are_a_farewell() {
+    let app = TestApp::start().await;
+    for text in ["好的谢谢，拜拜", "好的谢谢拜拜", "知道了，谢谢亲，再见"] {
+        app.say(text, "什么时候发货").await;
+        let decision = app.say(text, text).await;
+        assert_eq!((decision.action(), decision.reason()), ("close", "farewell"), "{text}");
+    }
+    app.say("no farewell", "什么时候发货").await;
+    assert_ne!(app.say("no farewell", "好的谢谢，那怎么退款").await.action(), "close");
+}
+
+#[tokio::test]
 async fn a_number_alone_asks_nothing_and_is_no_english() {
     let app = TestApp::start().await;
     app.say("number", "你好").await;
