@@ -40,9 +40,20 @@ fn forward(factor: &[Vec<f64>], mut values: Vec<f64>, first: usize) -> Vec<f64> 
     values
 }
 
-/// Over the shorter of the two.
+/// Over the shorter of the two, in sums side by side: the processor need not wait for one after another.
 fn dot(left: &[f64], right: &[f64]) -> f64 {
-    left.iter().zip(right).map(|(a, b)| a * b).sum()
+    const LANES: usize = 8;
+    let length = left.len().min(right.len());
+    let (left, left_rest) = left[..length].as_chunks::<LANES>();
+    let (right, right_rest) = right[..length].as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (left, right) in left.iter().zip(right) {
+        for ((sum, a), b) in sums.iter_mut().zip(left).zip(right) {
+            *sum += a * b;
+        }
+    }
+    let rest: f64 = left_rest.iter().zip(right_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 impl Solved {
