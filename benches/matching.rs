@@ -25,6 +25,12 @@ use yingda::matching::Matcher;
 /// Phrasings indexed.
 const SIZES: [usize; 2] = [10_000, 100_000];
 
+/// Phrasings learned from, where entries have several.
+const LEARNED: [usize; 3] = [10_000, 100_000, 1_000_000];
+
+/// Phrasings of such an entry.
+const PHRASINGS: usize = 10;
+
 /// Queries asked: the last texts.
 const QUERIES: usize = 3_000;
 
@@ -41,6 +47,7 @@ fn main() -> anyhow::Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["build", texts, size, index] => build(texts.as_ref(), size.parse()?, index.as_ref()),
         ["ask", texts, size, index] => ask(texts.as_ref(), size.parse()?, index.as_ref()),
+        ["learn", texts, size] => learn(texts.as_ref(), size.parse()?),
         ["starter", index] => starter(index.as_ref()),
         _ => all(),
     }
@@ -62,6 +69,10 @@ fn all() -> anyhow::Result<()> {
         for what in ["build", "ask"] {
             run_self(&[what.as_ref(), texts.as_ref(), size.to_string().as_ref(), index.as_ref()])?;
         }
+    }
+    for size in LEARNED {
+        println!("\n{size} phrasings in entries of {PHRASINGS}");
+        run_self(&["learn".as_ref(), texts.as_ref(), size.to_string().as_ref()])?;
     }
     println!("\nstarter pack");
     run_self(&["starter".as_ref(), folder.path().join("starter").as_ref()])
@@ -85,6 +96,32 @@ fn build(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
     print_seconds("build", started);
     black_box(matcher);
     println!("  resident after the build  {}", Memory::now()?);
+    Ok(())
+}
+
+/// Analyses, indexes and learns entries of several phrasings; texts come again with a number when there are too few.
+fn learn(texts: &Path, size: usize) -> anyhow::Result<()> {
+    let lines = read_lines(texts)?;
+    let text = |number: usize| match number / lines.len() {
+        0 => lines[number].clone(),
+        round => format!("{}{round}", lines[number % lines.len()]),
+    };
+    let rows = (0..size).step_by(PHRASINGS).map(|first| {
+        let phrasings: Vec<String> = (first..(first + PHRASINGS).min(size)).map(text).collect();
+        serde_json::json!({ "id": format!("e{first}"), "question": phrasings[0], "alts": phrasings[1..], "answer": "-" }).to_string()
+    });
+    let rows: Vec<String> = rows.collect();
+    let Ok(entries) = entries_from_jsonl("texts", &rows.join("\n")) else { bail!("the texts are no entries") };
+    drop((rows, lines));
+    let analyzer = Arc::new(built_in_analyzer()?);
+    let without = Memory::now()?;
+    let started = Instant::now();
+    let extras = Extras { out_of_scope: &built_in_out_of_scope(), semantic: None };
+    let matcher = build_matcher(&entries, &analyzer, "", extras, None)?;
+    print_seconds("analyse, index, learn", started);
+    println!("  resident before           {without}");
+    println!("  resident after            {}", Memory::now()?);
+    black_box(matcher);
     Ok(())
 }
 
