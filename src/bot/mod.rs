@@ -13,6 +13,7 @@ use self::hearing::{Ear, read};
 use self::reading::{Reading, variables};
 use crate::analysis::Analysis;
 use crate::analysis::language::Language;
+use crate::analysis::speech::SpeechAct;
 use crate::config::Shops;
 use crate::conversation::event::{EventKind, InboundEvent};
 use crate::conversation::incident::Incident;
@@ -142,8 +143,12 @@ impl Bot {
     /// A text as the matcher reads it, and its vector where an embedding model is at hand and in time.
     async fn read(&self, text: &str, generation: &Generation) -> (Analysis, Option<Vec<f32>>) {
         let analysis = read(text, generation);
-        let vector = match self.knowledge.semantic().filter(|_| generation.matcher.is_joined() && !analysis.is_empty())
-        {
+        let matcher = &generation.matcher;
+        let asks = || {
+            !matcher.is_phrasing(&analysis) && !matcher.analyzer().speech_acts(&analysis).contains(&SpeechAct::Number)
+        };
+        let semantic = self.knowledge.semantic().filter(|_| matcher.is_joined() && !analysis.is_empty() && asks());
+        let vector = match semantic {
             Some(semantic) => semantic.vector(&analysis.text).await,
             None => None,
         };

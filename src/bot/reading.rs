@@ -126,8 +126,11 @@ impl<'a> Reading<'a> {
 
     /// What is asked, with the customer's last question where the message leans on it.
     fn in_conversation(&self, conversation: &Conversation) -> Understood {
+        // What was asked before the customer was met afresh is forgotten.
+        let first = conversation.is_first(self.now, self.policy.regreet_gap());
+        let last = if first { "" } else { conversation.question.as_str() };
         // What the index could not read a moment ago it cannot read now: the message then stands by itself.
-        let follow_up = self.ear.follow_up(&conversation.question, &self.analysis, &self.understood.found);
+        let follow_up = self.ear.follow_up(last, &self.analysis, &self.understood.found);
         follow_up.ok().flatten().unwrap_or_else(|| self.understood.clone())
     }
 

@@ -10,10 +10,10 @@ pub(super) struct SemanticFlags {
     #[arg(long, value_name = "URL", env = "YINGDA_SEMANTIC_URL")]
     semantic_url: Option<String>,
     /// Name of the embedding model
-    #[arg(long, value_name = "NAME", env = "YINGDA_SEMANTIC_MODEL", requires = "semantic_url")]
+    #[arg(long, value_name = "NAME", env = "YINGDA_SEMANTIC_MODEL")]
     semantic_model: Option<String>,
     /// Milliseconds that the embedding of a text may take
-    #[arg(long, value_name = "MS", env = "YINGDA_SEMANTIC_TIMEOUT_MS", requires = "semantic_url")]
+    #[arg(long, value_name = "MS", env = "YINGDA_SEMANTIC_TIMEOUT_MS")]
     semantic_timeout_ms: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
 //! The facts of one conversation: what was said and sent, as far as the next decision needs it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::language::Language;
@@ -64,6 +64,12 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// Whether the customer writes for the first time, or was silent for `gap` and is met afresh.
+    #[must_use]
+    pub fn is_first(&self, now: Timestamp, gap: SignedDuration) -> bool {
+        self.last_customer_at.is_none_or(|at| now.duration_since(at) >= gap)
+    }
+
     /// How often an entry went out.
     #[must_use]
     pub fn times_sent(&self, entry_id: &str) -> u32 {

@@ -35,28 +35,32 @@ fn cut(analysis: &Analysis, start: usize, end: usize) -> Analysis {
     Analysis { full: text.clone(), text, language: analysis.language, words }
 }
 
-/// Beginnings and ends that lean on what was asked before.
-const BEGINNINGS: [&str; 9] = ["那么", "那", "如果是", "如果", "要是", "换成", "what about", "how about", "and"];
-const ENDS: [&str; 4] = ["的话呢", "的话", "呢", "呐"];
+/// Words at the beginning and at the end that lean on what was asked before.
+const BEGINNINGS: [&str; 6] = ["那么", "那", "如果", "要是", "换成", "and"];
+const ENDS: [&str; 3] = ["的话", "呢", "呐"];
 
-/// Letters of the longest fragment: a longer message stands by itself.
-const LONGEST_FRAGMENT: usize = 12;
+/// English words of which two begin a leaning message: what about, how about.
+const ABOUT: [[&str; 2]; 2] = [["what", "about"], ["how", "about"]];
+
+/// Words of the longest fragment: a longer message stands by itself.
+const LONGEST_FRAGMENT: usize = 6;
 
 /// Cosine of senses from which one word may stand for another.
 const ALIKE: f32 = 0.35;
 
-/// What a message leans on, without the words that lean; `None` when it stands by itself.
-fn fragment(canonical: &str) -> Option<&str> {
-    let text = canonical.trim_matches([',', ' ']);
-    let beginning = BEGINNINGS.iter().find_map(|beginning| text.strip_prefix(beginning));
-    let rest = beginning.unwrap_or(text);
-    let end = ENDS.iter().find_map(|end| rest.strip_suffix(end));
-    let rest = end.unwrap_or(rest).trim_matches([',', ' ']);
-    let leans = beginning.is_some() || end.is_some();
-    (leans
-        && !rest.is_empty()
-        && letters(text).count() <= LONGEST_FRAGMENT.max(2 * usize::from(text.is_ascii()) * LONGEST_FRAGMENT))
-    .then_some(rest)
+/// What a message leans on, without the words that lean; `None` when it stands by itself. `words` are those of the
+/// canonical text with its fillers, for 呢 is one.
+fn fragment<'a>(canonical: &'a str, words: &[Word]) -> Option<&'a str> {
+    let outer: Vec<&Word> = words.iter().filter(|word| !word.inner).collect();
+    let text = |word: &&Word| &canonical[word.span.clone()];
+    let about = outer.len() > 1 && ABOUT.contains(&[text(&outer[0]), text(&outer[1])]);
+    let first = if about { 2 } else { usize::from(outer.first().is_some_and(|word| BEGINNINGS.contains(&text(word)))) };
+    let rest = outer.get(first..)?;
+    let last = usize::from(rest.last().is_some_and(|word| ENDS.contains(&text(word))));
+    let rest = &rest[..rest.len() - last];
+    let leans = first + last > 0 && rest.len() <= LONGEST_FRAGMENT;
+    let (from, to) = (rest.first()?.span.start, rest.last()?.span.end);
+    leans.then(|| &canonical[from..to])
 }
 
 impl Matcher {
@@ -64,7 +68,8 @@ impl Matcher {
     /// with the word that means most nearly the same replaced, then question and message together. Likelier ones first;
     /// none when the message stands by itself.
     pub(super) fn follow_ups(&self, last: &str, analysis: &Analysis) -> Vec<Analysis> {
-        let Some(fragment) = fragment(&analysis.text).filter(|_| !last.is_empty()) else { return Vec::new() };
+        let words = if last.is_empty() { Vec::new() } else { self.analyzer().words(&analysis.full) };
+        let Some(fragment) = fragment(&analysis.full, &words) else { return Vec::new() };
         let read = |text: String| {
             let words = self.analyzer().words(&text);
             Analysis { full: text.clone(), text, language: analysis.language, words }
@@ -93,18 +98,30 @@ mod tests {
 
     #[test]
     fn what_leans_is_told_from_what_stands() {
-        for (text, core) in [
+        let analyzer = crate::faq::load::built_in_analyzer().unwrap();
+        let core = |raw: &str| {
+            let full = analyzer.analyse(raw).full;
+            fragment(&full, &analyzer.words(&full)).map(str::to_owned)
+        };
+        for (raw, expected) in [
             ("那退货呢", "退货"),
-            ("退货呢", "退货"),
+            ("退货呢？", "退货"),
             ("那么多久到账", "多久到账"),
             ("要是换货的话", "换货"),
             ("what about returns", "returns"),
         ] {
-            assert_eq!(fragment(text), Some(core), "{text}");
+            assert_eq!(core(raw).as_deref(), Some(expected), "{raw}");
         }
-        for text in ["什么时候发货", "那我昨天买的那件红色的裙子到底什么时候才能寄出来呢", "那", "呢", ""]
-        {
-            assert_eq!(fragment(text), None, "{text}");
+        for raw in [
+            "什么时候发货",
+            "那里有现货吗",
+            "android能用吗",
+            "那我昨天买的那件红色的裙子到底什么时候才能寄出来呢",
+            "那",
+            "呢",
+            "",
+        ] {
+            assert_eq!(core(raw), None, "{raw}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::calibration::{Calibration, Trial};
 use super::confidence::logit;
-use super::matcher::{Candidate, LEAST_RIVAL, Matcher};
+use super::matcher::{Among, Candidate, Matcher, margin};
 use super::query::Query;
 use super::ranker::{HeldOut, Ranker, trust};
 use super::space::Space;
@@ -10,7 +10,7 @@ use crate::analysis::Analysis;
 use crate::index::IndexError;
 use crate::parallel;
 
-/// Shares of a shop's messages that the calibration reckons with: questions that an entry answers, questions near
+/// Shares of a shop's messages that the calibration reckons with, as shops' chats have them by and large: questions that an entry answers, questions near
 /// an entry that is not there, and texts that are no question to the shop.
 const TRAFFIC: [f64; 3] = [0.65, 0.2, 0.15];
 
@@ -48,8 +48,8 @@ impl Exam<'_> {
         let analysis = Analysis { text: text.to_owned(), full: text.to_owned(), language: None, words };
         let meaning = self.space.meanings.map(|meanings| meanings.numbers(phrasing as usize).collect());
         let query = Query::new(&analysis, table, meaning);
-        let mut candidates =
-            self.matcher.candidates(&analysis, &query, self.space, self.ranker, Some((phrasing, self.held_out)))?;
+        let among = Among { holds: &|_| true, without: Some((phrasing, self.held_out)) };
+        let mut candidates = self.matcher.candidates(&analysis, &query, self.space, self.ranker, &among)?;
         if candidates.iter().any(|candidate| candidate.exact) {
             return Ok([None; 2]);
         }
@@ -65,10 +65,16 @@ impl Exam<'_> {
     }
 
     fn out_of_scope(&self, text: &str, vector: Option<&[f32]>) -> Result<Option<Trial>, IndexError> {
-        let analysis = self.matcher.analyzer().analyse(text);
+        let analysis = self.matcher.read(text);
         let meaning = self.space.meanings.zip(vector).and_then(|(meanings, vector)| meanings.centred(vector));
         let query = Query::new(&analysis, &self.matcher.table, meaning);
-        let candidates = self.matcher.candidates(&analysis, &query, self.space, self.ranker, None)?;
+        let candidates = self.matcher.candidates(
+            &analysis,
+            &query,
+            self.space,
+            self.ranker,
+            &Among { holds: &|_| true, without: None },
+        )?;
         let is_a_phrasing = candidates.iter().any(|candidate| candidate.exact);
         Ok(trial(&candidates, None).filter(|_| !is_a_phrasing))
     }
@@ -79,6 +85,9 @@ fn trial(candidates: &[Candidate], right: Option<u32>) -> Option<Trial> {
     let by_score = |a: &&Candidate, b: &&Candidate| a.score.total_cmp(&b.score).then(b.entry.cmp(&a.entry));
     let best = candidates.iter().max_by(by_score)?;
     let others = candidates.iter().filter(|candidate| candidate.entry != best.entry);
-    let second = others.map(|candidate| candidate.score).fold(LEAST_RIVAL, f32::max);
-    Some(Trial { logit: logit(&best.features, best.score, best.score - second), right: right == Some(best.entry) })
+    let second = others.map(|candidate| candidate.score).max_by(f32::total_cmp);
+    Some(Trial {
+        logit: logit(&best.features, best.score, margin(best.score, second)),
+        right: right == Some(best.entry),
+    })
 }

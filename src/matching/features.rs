@@ -9,7 +9,8 @@ use crate::analysis::units::{self, SyllablePair};
 /// Likeness of a query and an entry through its best phrasing; each value is in 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Features {
-    /// Part of the cosine of unit weights that shared characters and pairs of neighbours make; pairs carry the order.
+    /// Part of the cosine of unit weights, its length pivoted, that shared characters and pairs of neighbours make; pairs
+    /// carry the order.
     pub grams: f32,
     /// Part of the same cosine that shared words make, synonyms counted as one word.
     pub words: f32,

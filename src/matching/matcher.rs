@@ -31,7 +31,7 @@ const JUDGED: usize = 40;
 const SAMPLE: usize = 400;
 
 /// Score of the runner-up where there is none: being the only entry makes nothing likely.
-pub(super) const LEAST_RIVAL: f32 = 0.25;
+const LEAST_RIVAL: f32 = 0.25;
 
 /// An entry that may be asked for, with its best phrasing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -94,6 +94,14 @@ pub struct Embedded {
     pub phrasings: Meanings,
     /// A vector a text that no entry answers.
     pub out_of_scope: Vec<Vec<f32>>,
+}
+
+/// Which phrasings may be found.
+pub(super) struct Among<'a> {
+    /// Whether an entry holds here and now.
+    pub holds: &'a dyn Fn(u32) -> bool,
+    /// A phrasing that is to count as not there.
+    pub without: Option<(u32, &'a HeldOut)>,
 }
 
 /// What was learned in one space.
@@ -170,6 +178,12 @@ impl Matcher {
         self.sounds.read(&analysis, &self.table, &self.analyzer).unwrap_or(analysis)
     }
 
+    /// Whether a text is a phrasing, letter for letter.
+    #[must_use]
+    pub fn is_phrasing(&self, analysis: &Analysis) -> bool {
+        !self.exact(&analysis.text).is_empty()
+    }
+
     /// The phrasings.
     #[must_use]
     pub fn phrasings(&self) -> &Phrasings {
@@ -220,25 +234,32 @@ impl Matcher {
             None => (Space { table: &self.table, meanings: None }, &self.judge, None),
         };
         let query = Query::new(analysis, &self.table, meaning);
-        let candidates = self.candidates(analysis, &query, space, &judge.ranker, None)?;
+        let candidates = self.candidates(
+            analysis,
+            &query,
+            space,
+            &judge.ranker,
+            &Among { holds: &|entry| rank(entry).is_some(), without: None },
+        )?;
         Ok(Match { candidates: in_order(self.placed(candidates, rank), limit, judge.calibration) })
     }
 
-    /// Every entry with a phrasing near the text. `without` names a phrasing that is to count as not there.
+    /// The likeliest entries with a phrasing near the text.
     pub(super) fn candidates(
         &self,
         analysis: &Analysis,
         query: &Query,
         space: Space<'_>,
         ranker: &Ranker,
-        without: Option<(u32, &HeldOut)>,
+        among: &Among<'_>,
     ) -> Result<Vec<Candidate>, IndexError> {
         let hits = self.index.retrieve(&probe(analysis, &self.analyzer), BUDGET)?;
-        let left_out = without.map(|(phrasing, _)| phrasing);
+        let left_out = among.without.map(|(phrasing, _)| phrasing);
         let exact = self.exact(&analysis.text);
         let phrasings = exact.iter().copied().chain(hits.iter().map(|hit| hit.phrasing)).chain(nearest(query, space));
         let mut best: FxHashMap<u32, Candidate> = FxHashMap::default();
-        for phrasing in phrasings.filter(|phrasing| Some(*phrasing) != left_out) {
+        let holds = |phrasing: &u32| Some(*phrasing) != left_out && (among.holds)(self.table.entry(*phrasing as usize));
+        for phrasing in phrasings.filter(holds) {
             let features = Features::compare(query, space, phrasing as usize);
             let candidate = Candidate {
                 entry: self.table.entry(phrasing as usize),
@@ -246,7 +267,7 @@ impl Matcher {
                 features,
                 score: features.likeness(),
                 confidence: 0.0,
-                exact: exact.contains(&phrasing),
+                exact: exact.binary_search(&phrasing).is_ok(),
             };
             best.entry(candidate.entry)
                 .and_modify(|known| {
@@ -257,11 +278,13 @@ impl Matcher {
                 .or_insert(candidate);
         }
         let mut candidates: Vec<Candidate> = best.into_values().collect();
-        candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.entry.cmp(&b.entry)));
+        candidates.sort_unstable_by(|a, b| {
+            b.exact.cmp(&a.exact).then(b.score.total_cmp(&a.score)).then(a.entry.cmp(&b.entry))
+        });
         candidates.truncate(JUDGED);
         let example = space.of_query(query);
         for candidate in &mut candidates {
-            ranker.judge(candidate.entry, &example, &mut candidate.features, without);
+            ranker.judge(candidate.entry, &example, &mut candidate.features, among.without);
             candidate.score = candidate.features.score();
         }
         Ok(candidates)
@@ -280,6 +303,11 @@ impl Matcher {
         placed.retain(|(rank, candidate)| strongest.get(text(candidate)) == Some(rank));
         placed
     }
+}
+
+/// How far a score is ahead of its rival's.
+pub(super) fn margin(score: f32, rival: Option<f32>) -> f32 {
+    score - rival.unwrap_or(0.0).max(LEAST_RIVAL)
 }
 
 /// Phrasings that an embedding model finds near, beside those that share words.
@@ -301,8 +329,7 @@ fn in_order(mut ranked: Vec<(u8, Candidate)>, limit: usize, calibration: Calibra
     let mut ceiling = 1.0_f32;
     for (place, (_, candidate)) in ranked.iter_mut().enumerate() {
         let rival = if place == 0 { scores.get(1) } else { scores.first() };
-        let margin = candidate.score - rival.copied().unwrap_or(0.0).max(LEAST_RIVAL);
-        let logit = logit(&candidate.features, candidate.score, margin);
+        let logit = logit(&candidate.features, candidate.score, margin(candidate.score, rival.copied()));
         let confidence = if candidate.exact { 1.0 } else { calibration.probability(logit) };
         candidate.confidence = confidence.min(ceiling);
         ceiling = candidate.confidence;

@@ -23,6 +23,12 @@ const LATIN: [&str; 32] = [
     "hi", "my", "dm", "pp", "wifi", "usb", "ems", "dhl", "hk", "tw", "ios", "plus", "pro", "max",
 ];
 
+/// English words that are spelled like Chinese ones.
+const ENGLISH: [&str; 14] = [
+    "women", "china", "dance", "fence", "linen", "change", "danger", "guide", "manage", "canada", "shanghai", "mango",
+    "banana", "sauna",
+];
+
 /// A word of the corpus and how many phrasings hold it.
 #[derive(Debug, Clone)]
 struct Known {
@@ -73,10 +79,12 @@ impl Sounds {
     /// The text as it sounds, when it sounds like words of the corpus and does not read like them.
     pub fn read(&self, analysis: &Analysis, table: &Phrasings, analyzer: &Analyzer) -> Option<Analysis> {
         let words: Vec<&Word> = analysis.words.iter().filter(|word| !word.inner).collect();
+        let is_pinyin = self.is_pinyin(analysis, &words, table);
         let (mut text, mut end, mut at) = (String::new(), 0, 0);
         while at < words.len() {
-            let found =
-                self.homophone(analysis, &words[at..], table).or_else(|| self.latin(analysis, &words[at..], table));
+            let found = self
+                .homophone(analysis, &words[at..], table)
+                .or_else(|| self.latin(analysis, &words[at..], table).filter(|_| is_pinyin));
             let Some((span, reading, taken)) = found else {
                 at += 1;
                 continue;
@@ -118,6 +126,22 @@ impl Sounds {
             (strange && same > 0 && known.word.chars().count() == letters.len())
                 .then(|| (span, known.word.to_string(), taken))
         })
+    }
+
+    /// Whether the Latin words of a message may be pinyin: beside Han characters, or when nothing else is among them and
+    /// one of them is spelled out.
+    fn is_pinyin(&self, analysis: &Analysis, words: &[&Word], table: &Phrasings) -> bool {
+        if analysis.text.chars().any(is_han_character) {
+            return true;
+        }
+        let (mut at, mut spelled) = (0, false);
+        while at < words.len() {
+            let Some((span, reading, taken)) = self.latin(analysis, &words[at..], table) else { return false };
+            let written = &analysis.text[span];
+            spelled |= reading.chars().count() * 2 <= written.len() && !ENGLISH.contains(&written);
+            at += taken;
+        }
+        spelled
     }
 
     /// Chinese words that these Latin ones spell.

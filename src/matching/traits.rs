@@ -162,7 +162,9 @@ impl Traits {
     pub fn of(canonical: &str) -> Self {
         let length = u16::try_from(letters(canonical).count()).unwrap_or(u16::MAX);
         let Some(patterns) = PATTERNS.as_ref() else { return Self::default() };
-        let kind = patterns.kinds.find_overlapping_iter(canonical).map(|hit| patterns.of_kind[hit.pattern()]).min();
+        let hits =
+            patterns.kinds.find_overlapping_iter(canonical).filter(|hit| is_whole(canonical, hit.start(), hit.end()));
+        let kind = hits.map(|hit| patterns.of_kind[hit.pattern()]).min();
         let denials = patterns.denials.find_iter(canonical).filter(|hit| DENIALS[hit.pattern()].1).count();
         Self { kind, denies: denials % 2 == 1, numbers: numbers(canonical), letters: length }
     }
@@ -188,37 +190,65 @@ impl Traits {
     }
 }
 
-/// Digits and Chinese numerals as bits: 3天 and 三天 share one.
+/// Whether the bytes `start..end` are no part of a longer Latin word: show asks no how.
+fn is_whole(text: &str, start: usize, end: usize) -> bool {
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphabetic);
+    let bytes = text.as_bytes();
+    let (before, after) = (start.checked_sub(1).and_then(|at| bytes.get(at)), bytes.get(end));
+    !(is_letter(bytes.get(start)) && is_letter(before) || is_letter(bytes.get(end - 1)) && is_letter(after))
+}
+
+/// Numbers as bits, one of 64 each: 3天 and 三天 share one. A single 一 is an article more often than a number: 换一个.
 fn numbers(canonical: &str) -> u64 {
     let mut bits = 0;
-    let mut number = String::new();
+    let mut written = String::new();
     for c in canonical.chars().chain([' ']) {
-        match digit(c) {
-            Some(digit) => number.push(digit),
-            None if !number.is_empty() => {
-                // 一 alone is an article more often than a number: 换一个.
-                if number != "1" {
-                    let mut hasher = FxHasher::default();
-                    number.hash(&mut hasher);
-                    bits |= 1 << (hasher.finish() >> 58);
-                }
-                number.clear();
+        if c.is_ascii_digit() || NUMERALS.contains(c) {
+            written.push(c);
+        } else if !written.is_empty() {
+            if written != "一" {
+                let mut hasher = FxHasher::default();
+                value(&written).hash(&mut hasher);
+                bits |= 1 << (hasher.finish() >> 58);
             }
-            None => {}
+            written.clear();
         }
     }
     bits
 }
 
-fn digit(c: char) -> Option<char> {
-    const NUMERALS: [char; 10] = ['零', '一', '二', '三', '四', '五', '六', '七', '八', '九'];
+const NUMERALS: &str = "零一二两三四五六七八九十百千万";
+
+/// Value of digits and numerals: 三十, 30 and 三0 are 30; too large a number is cut.
+fn value(written: &str) -> u64 {
+    let (mut whole, mut part, mut digits) = (0_u64, 0_u64, 0_u64);
+    for c in written.chars() {
+        let place = match c {
+            '十' => 10,
+            '百' => 100,
+            '千' => 1_000,
+            '万' => 10_000,
+            _ => {
+                digits = digits.saturating_mul(10).saturating_add(digit(c));
+                continue;
+            }
+        };
+        if place == 10_000 {
+            whole = whole.saturating_add(part.saturating_add(digits).max(1).saturating_mul(place));
+            part = 0;
+        } else {
+            part = part.saturating_add(digits.max(1).saturating_mul(place));
+        }
+        digits = 0;
+    }
+    whole.saturating_add(part).saturating_add(digits)
+}
+
+fn digit(c: char) -> u64 {
+    let numeral = |c: char| "零一二三四五六七八九".chars().position(|known| known == c);
     match c {
-        '0'..='9' => Some(c),
-        '两' => Some('2'),
-        _ => NUMERALS
-            .iter()
-            .position(|numeral| *numeral == c)
-            .and_then(|value| char::from_digit(u32::try_from(value).ok()?, 10)),
+        '两' => 2,
+        _ => c.to_digit(10).map(u64::from).or_else(|| u64::try_from(numeral(c)?).ok()).unwrap_or(0),
     }
 }
 
@@ -240,6 +270,7 @@ mod tests {
             ("哪里改地址", Where),
             ("能不能包邮", Whether),
             ("when will it ship", When),
+            ("can i show it", Whether),
         ] {
             assert_eq!(Traits::of(text).kind, Some(kind), "{text}");
         }
@@ -256,6 +287,9 @@ mod tests {
         assert_eq!(agreement("满300减30", "满200减20").numbers, 0.0);
         assert_eq!(agreement("3天能到", "三天能到").numbers, 1.0);
         assert_eq!(agreement("3天能到", "能到").numbers, 0.5);
+        assert_eq!(agreement("3天能到", "三十天能到").numbers, 0.0);
+        assert_eq!(agreement("30天", "三十天").numbers, 1.0);
+        assert_eq!(agreement("1天能到", "3天能到").numbers, 0.0);
         assert_eq!(agreement("发货", "发货发货").length, 0.5);
     }
 }

@@ -9,6 +9,9 @@ use crate::index::IndexError;
 /// Further questions of one message that are named.
 const ALSO: usize = 2;
 
+/// How much surer a reading must be than a message that is sure by itself.
+const CLEARLY: f32 = 0.1;
+
 /// What was understood.
 #[derive(Debug, Clone, Default)]
 pub struct Understood {
@@ -78,13 +81,15 @@ impl Matcher {
             return Ok(None);
         }
         let is_sure_alone = thresholds.verdict(alone) == Verdict::Answer;
+        // What is sure by itself gives way only to what is clearly surer.
+        let least = if is_sure_alone { confidence(alone) + CLEARLY } else { 0.0 };
         let mut likely = None;
         for reading in self.follow_ups(last, analysis) {
             let found = self.find(&reading, limit, &rank)?;
             let verdict = thresholds.verdict(&found);
             let understood = Understood { found, also: Vec::new(), instead: Some(reading) };
             match verdict {
-                Verdict::Answer if confidence(&understood.found) > confidence(alone) => return Ok(Some(understood)),
+                Verdict::Answer if confidence(&understood.found) >= least => return Ok(Some(understood)),
                 Verdict::Menu(_) if likely.is_none() && !is_sure_alone => likely = Some(understood),
                 _ => {}
             }

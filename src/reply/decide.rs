@@ -356,13 +356,13 @@ impl Turn<'_> {
 
     /// Silence after which a customer is met afresh.
     fn gap(&self) -> SignedDuration {
-        SignedDuration::from_hours(i64::from(self.policy.regreet_hours))
+        self.policy.regreet_gap()
     }
 
     /// Whether the customer writes for the first time, or was silent long enough to be met afresh.
     #[must_use]
     pub fn is_first(&self) -> bool {
-        self.conversation.last_customer_at.is_none_or(|at| self.since(at) >= self.gap())
+        self.conversation.is_first(self.now, self.gap())
     }
 
     /// How often the entry went out since the customer was last met afresh.

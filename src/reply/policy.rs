@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,12 @@ impl Default for ShopPolicy {
 }
 
 impl ShopPolicy {
+    /// Silence after which a customer is met afresh.
+    #[must_use]
+    pub fn regreet_gap(&self) -> SignedDuration {
+        SignedDuration::from_hours(i64::from(self.regreet_hours))
+    }
+
     /// Part of the campaign calendar on this day.
     #[must_use]
     pub fn profile(&self, day: Date) -> Profile {

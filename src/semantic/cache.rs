@@ -35,6 +35,17 @@ impl Cache {
         texts.iter().copied().filter(|text| !self.vectors.contains_key(&key(text)) && seen.insert(key(text))).collect()
     }
 
+    /// Whether the vectors are not all of one length: they are not of one model then.
+    pub fn is_mixed(&self) -> bool {
+        let mut lengths = self.vectors.values().map(Vec::len);
+        lengths.next().is_some_and(|first| lengths.any(|length| length != first))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.vectors.clear();
+    }
+
     pub fn keep(&mut self, text: &str, vector: Vec<f32>) {
         self.vectors.insert(key(text), vector);
     }

@@ -9,6 +9,7 @@ mod cache;
 mod wire;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -113,6 +114,8 @@ pub struct Semantic {
     headers: HeaderMap,
     client: reqwest::Client,
     breaker: Breaker,
+    /// Length of the phrasings' vectors; 0 until there are any.
+    dimensions: AtomicUsize,
 }
 
 impl Semantic {
@@ -139,7 +142,7 @@ impl Semantic {
         // Already installed when there are two clients; either is the same.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = client(&config)?;
-        Ok(Self { config, headers, client, breaker: Breaker::default() })
+        Ok(Self { config, headers, client, breaker: Breaker::default(), dimensions: AtomicUsize::new(0) })
     }
 
     /// Vector of a customer's text; `None` when it does not come within the budget, or the endpoint is resting.
@@ -169,10 +172,23 @@ impl Semantic {
         let budget = Duration::from_millis(self.config.timeout_ms);
         let outcome = tokio::time::timeout(budget, self.embed(&self.client, &[text])).await;
         let outcome = outcome.unwrap_or_else(|_| Err(SemanticError::Unreachable(format!("no answer in {budget:?}"))));
+        let outcome = outcome.and_then(|mut vectors| self.of_this_model(vectors.pop().unwrap_or_default()));
         if self.breaker.tells(outcome.is_ok(), Instant::now()) {
             tracing::warn!("the embedding endpoint keeps failing: words alone decide for a while");
         }
-        outcome.map(|mut vectors| vectors.pop().unwrap_or_default())
+        outcome
+    }
+
+    /// A vector of the length that those of the phrasings have.
+    fn of_this_model(&self, vector: Vec<f32>) -> Result<Vec<f32>, SemanticError> {
+        let wanted = self.dimensions.load(Ordering::Relaxed);
+        if wanted == 0 || vector.len() == wanted {
+            return Ok(vector);
+        }
+        Err(SemanticError::Malformed(format!(
+            "{} numbers instead of {wanted}: reload to fetch all vectors again",
+            vector.len()
+        )))
     }
 
     async fn embed(&self, client: &reqwest::Client, texts: &[&str]) -> Result<Vec<Vec<f32>>, SemanticError> {
@@ -200,20 +216,31 @@ impl Semantic {
     /// When the endpoint does not give one vector a text.
     pub fn vectors(&self, texts: &[&str], folder: Option<&Path>) -> Result<Vec<Vec<f32>>, SemanticError> {
         let mut cache = Cache::open(folder, &self.config.endpoint(), &self.config.model);
-        let missing = cache.missing(texts);
-        // A thread of its own, for the caller's may belong to a runtime already.
-        let fetched = std::thread::scope(|scope| scope.spawn(|| self.fetch(&missing, &mut cache)).join());
-        let fetched = fetched.unwrap_or_else(|_| Err(SemanticError::Malformed("it could not be read".to_owned())));
-        if !missing.is_empty()
-            && let Err(error) = cache.save(texts)
-        {
+        let mut fetched = self.fetch_apart(texts, &mut cache);
+        // The server has another model under the same name, or had one: nothing of the old one can be compared.
+        if cache.is_mixed() {
+            cache.clear();
+            fetched = self.fetch_apart(texts, &mut cache);
+        }
+        if cache.is_mixed() {
+            return Err(SemanticError::Malformed("vectors of several lengths".to_owned()));
+        }
+        if let Err(error) = cache.save(texts) {
             tracing::warn!(%error, "the vectors cannot be kept: the next start fetches them again");
         }
         fetched?;
-        texts
-            .iter()
-            .map(|text| cache.get(text).ok_or_else(|| SemanticError::Malformed("a vector is missing".to_owned())))
-            .collect()
+        let missing = || SemanticError::Malformed("a vector is missing".to_owned());
+        let vectors: Vec<Vec<f32>> =
+            texts.iter().map(|text| cache.get(text).ok_or_else(missing)).collect::<Result<_, _>>()?;
+        self.dimensions.store(vectors.first().map_or(0, Vec::len), Ordering::Relaxed);
+        Ok(vectors)
+    }
+
+    /// Fetches what the cache lacks, on a thread of its own: the caller's may belong to a runtime already.
+    fn fetch_apart(&self, texts: &[&str], cache: &mut Cache) -> Result<(), SemanticError> {
+        let missing = cache.missing(texts);
+        let fetched = std::thread::scope(|scope| scope.spawn(|| self.fetch(&missing, cache)).join());
+        fetched.unwrap_or_else(|_| Err(SemanticError::Malformed("it could not be read".to_owned())))
     }
 
     /// Puts the vectors of texts into the cache, a batch after another, up to the first that fails.

@@ -20,6 +20,9 @@ struct Item {
     embedding: Vec<f32>,
 }
 
+/// A vector whose numbers are all below this is no direction.
+const LEAST: f32 = 1e-6;
+
 /// Most numbers that a vector may have.
 const MOST_DIMENSIONS: usize = 8_192;
 
@@ -40,7 +43,8 @@ impl Reply {
                     item.embedding.len()
                 ));
             }
-            if item.embedding.iter().any(|value| !value.is_finite()) || item.embedding.iter().all(|value| *value == 0.0)
+            if item.embedding.iter().any(|value| !value.is_finite())
+                || item.embedding.iter().all(|value| value.abs() < LEAST)
             {
                 return Err(format!("vector {} is no direction", item.index));
             }

@@ -140,7 +140,7 @@ async fn vectors_join_the_features_and_are_fetched_once() {
 async fn a_build_without_honest_vectors_goes_by_words() {
     for say in [
         (|_, _: &[String]| malformed("{\"data\": []}")) as fn(usize, &[String]) -> Option<(String, String)>,
-        |_, texts| malformed(honest(texts).1.replacen("[[", "[", 1).replacen("embedding\":[", "embedding\":[7,", 1)),
+        |_, texts| malformed(honest(texts).1.replacen("embedding\":[", "embedding\":[7,", 1)),
         |_, texts| malformed(honest(texts).1.replacen("embedding\":[", "embedding\":[NaN,", 1)),
         |_, _| Some(("500 Internal Server Error".to_owned(), String::new())),
         |_, _| Some(("302 Found\r\nlocation: http://127.0.0.1:1/".to_owned(), String::new())),
@@ -199,7 +199,7 @@ async fn an_endpoint_that_keeps_failing_is_left_alone() {
         app.say(&format!("c{turn}"), "几天可以发货呀").await;
     }
     let asked = asked.load(Ordering::SeqCst);
-    assert!(asked <= 7, "{asked} requests");
+    assert_eq!(asked, 1 + 5, "one for the phrasings, then five that fail");
 }
 
 #[test]
@@ -250,11 +250,9 @@ impl Drop for Model {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "`make test` fetches the model, names its folder in YINGDA_TEST_MODEL, and runs this too"]
 async fn a_real_model_finds_what_shares_no_word() {
-    let Ok(folder) = std::env::var("YINGDA_TEST_MODEL") else {
-        eprintln!("skipped: `make test` fetches the model and names its folder in YINGDA_TEST_MODEL");
-        return;
-    };
+    let folder = std::env::var("YINGDA_TEST_MODEL").expect("run it by `make test`");
     let model = Model::start(&folder).await;
     let index = tempfile::tempdir().unwrap();
     let app = serve_within(5_000, &model.1, index.path()).await;
