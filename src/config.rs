@@ -200,7 +200,11 @@ impl Config {
 
     fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
         let wrong = |what: String| ConfigError::Toml(name.to_owned(), what);
-        let raw: RawConfig = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        // The parser's own report quotes the line, which may hold a key.
+        let raw: RawConfig = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            wrong(format!("line {line}: {}", error.message()))
+        })?;
         let defaults = policy(raw.defaults.clone()).map_err(|what| wrong(format!("[defaults]: {what}")))?;
         let mut named = BTreeMap::new();
         for (shop, table) in raw.shops {

@@ -33,6 +33,12 @@ pub enum SpeechAct {
 }
 
 impl SpeechAct {
+    /// Whether a message that does this asks nothing: it is a courtesy as a whole, or a number.
+    #[must_use]
+    pub const fn asks_nothing(self) -> bool {
+        self.is_courtesy() || matches!(self, Self::Number)
+    }
+
     /// Whether it is said out of politeness.
     const fn is_courtesy(self) -> bool {
         matches!(self, Self::Greeting | Self::Thanks | Self::Farewell | Self::Acknowledge)

@@ -144,9 +144,8 @@ impl Bot {
     async fn read(&self, text: &str, generation: &Generation) -> (Analysis, Option<Vec<f32>>) {
         let analysis = read(text, generation);
         let matcher = &generation.matcher;
-        let asks = || {
-            !matcher.is_phrasing(&analysis) && !matcher.analyzer().speech_acts(&analysis).contains(&SpeechAct::Number)
-        };
+        let acts = || matcher.analyzer().speech_acts(&analysis);
+        let asks = || !matcher.is_phrasing(&analysis) && !acts().into_iter().any(SpeechAct::asks_nothing);
         let semantic = self.knowledge.semantic().filter(|_| matcher.is_joined() && !analysis.is_empty() && asks());
         let vector = match semantic {
             Some(semantic) => semantic.vector(&analysis.text).await,

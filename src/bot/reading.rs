@@ -61,12 +61,10 @@ impl<'a> Reading<'a> {
         };
         let ear = Ear { generation, place, policy, now };
         let acts = generation.matcher.analyzer().speech_acts(&analysis);
-        // A number is for whoever can look it up: no entry is meant by it, however well it fits.
-        let understood = if acts.contains(&SpeechAct::Number) {
-            Understood::default()
-        } else {
-            ear.understand(Question { analysis: &analysis, vector: vector.as_deref() })?
-        };
+        let question = Question { analysis: &analysis, vector: vector.as_deref() };
+        // What asks nothing is for no entry, however well it fits; but an editor may have written it as a phrasing.
+        let asks = generation.matcher.is_phrasing(&analysis) || !acts.iter().any(|act| act.asks_nothing());
+        let understood = if asks { ear.understand(question)? } else { Understood::default() };
         let local = now.to_zoned(policy.time_zone.clone());
         Ok(Self { event, policy, generation, now, local, analysis, acts, ear, understood })
     }
@@ -128,7 +126,7 @@ impl<'a> Reading<'a> {
     fn in_conversation(&self, conversation: &Conversation) -> Understood {
         // What was asked before the customer was met afresh is forgotten.
         let first = conversation.is_first(self.now, self.policy.regreet_gap());
-        let last = if first { "" } else { conversation.question.as_str() };
+        let last = if first || !self.acts.is_empty() { "" } else { conversation.question.as_str() };
         // What the index could not read a moment ago it cannot read now: the message then stands by itself.
         let follow_up = self.ear.follow_up(last, &self.analysis, &self.understood.found);
         follow_up.ok().flatten().unwrap_or_else(|| self.understood.clone())

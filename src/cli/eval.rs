@@ -33,13 +33,13 @@ pub(super) struct Options {
     #[arg(long)]
     json: bool,
     /// Exit with 1 when top-1 is below this
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     min_top1: Option<f64>,
     /// Exit with 1 when coverage at 90 % precision is below this
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     min_cov90: Option<f64>,
     /// Exit with 1 when precision at the shipped thresholds is below this
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     min_precision: Option<f64>,
 }
 
@@ -50,6 +50,9 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     spinner.finish_and_clear();
     let queries = read_queries(&read(&options.queries)?)
         .map_err(|what| anyhow::anyhow!("{}: {what}", options.queries.display()))?;
+    if queries.is_empty() {
+        bail!("{} holds no queries", options.queries.display());
+    }
     let bar = super::progress(queries.len(), "asking");
     let outcomes = run_queries(&matcher, &entries, &queries, Thresholds::default(), |text| {
         bar.inc(1);
@@ -74,6 +77,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }
 
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a share from 0 to 1".to_owned())
+}
+
 fn corpus(path: &Path, semantic: Option<&Semantic>) -> anyhow::Result<(Matcher, Vec<Entry>)> {
     let (entries, analyzer, out_of_scope) = if path.is_dir() {
         let loaded = load(path, super::today()).context("the FAQ files cannot be measured")?;
@@ -91,5 +99,6 @@ fn corpus(path: &Path, semantic: Option<&Semantic>) -> anyhow::Result<(Matcher, 
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(text.trim_start_matches('\u{FEFF}').to_owned())
 }

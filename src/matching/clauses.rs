@@ -64,27 +64,33 @@ fn fragment<'a>(canonical: &'a str, words: &[Word]) -> Option<&'a str> {
 }
 
 impl Matcher {
-    /// Readings of a message that leans on the customer's last question (「那退货呢」 after 「换货怎么操作」): the question
-    /// with the word that means most nearly the same replaced, then question and message together. Likelier ones first;
-    /// none when the message stands by itself.
-    pub(super) fn follow_ups(&self, last: &str, analysis: &Analysis) -> Vec<Analysis> {
+    /// A canonical text, analysed again.
+    pub(super) fn read_again(&self, canonical: &str) -> Analysis {
+        let words = self.analyzer().words(canonical);
+        Analysis { full: canonical.to_owned(), text: canonical.to_owned(), language: None, words }
+    }
+
+    /// What a message adds that leans on the customer's last question (「那退货呢」 after 「换货怎么操作」), and its readings:
+    /// the question with the word that means most nearly the same replaced, then question and message together; `None`
+    /// when the message stands by itself.
+    pub(super) fn follow_ups(&self, last: &str, analysis: &Analysis) -> Option<(Analysis, Vec<Analysis>)> {
         let words = if last.is_empty() { Vec::new() } else { self.analyzer().words(&analysis.full) };
-        let Some(fragment) = fragment(&analysis.full, &words) else { return Vec::new() };
-        let read = |text: String| {
-            let words = self.analyzer().words(&text);
-            Analysis { full: text.clone(), text, language: analysis.language, words }
-        };
-        let meant = sense(&read(fragment.to_owned()));
+        let fragment = fragment(&analysis.full, &words)?;
+        let added = self.read_again(fragment);
+        let meant = sense(&added);
         let last_words = self.analyzer().words(last);
-        let word = |word: &Word| read(last[word.span.clone()].to_owned());
-        let alike =
-            last_words.iter().filter(|word| !word.inner).map(|known| (cosine(&sense(&word(known)), &meant), known));
+        let alike = last_words
+            .iter()
+            .filter(|word| !word.inner)
+            .map(|known| (cosine(&sense(&self.read_again(&last[known.span.clone()])), &meant), known));
         let nearest = alike
             .filter(|(alike, _)| *alike >= ALIKE)
             .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.span.start.cmp(&a.1.span.start)));
         let replaced =
             nearest.map(|(_, known)| format!("{}{fragment}{}", &last[..known.span.start], &last[known.span.end..]));
-        replaced.into_iter().chain([format!("{last},{fragment}")]).map(read).collect()
+        let readings = replaced.into_iter().chain([format!("{last},{fragment}")]).map(|text| self.read_again(&text));
+        let readings = readings.collect();
+        Some((added, readings))
     }
 }
 

@@ -17,10 +17,19 @@ const LONGEST: usize = 5;
 /// Longest run of Latin letters that is read as pinyin, in bytes.
 const LONGEST_RUN: usize = 60;
 
-/// Latin words that are no abbreviation of Chinese ones.
-const LATIN: [&str; 32] = [
+/// Words of a run of Latin ones that are tried together.
+const MOST_IN_RUN: usize = 20;
+
+/// Words of the longest message that is read by its sound.
+const MOST_WORDS: usize = 40;
+
+/// Latin words that are no abbreviation of Chinese ones from a shop: units, sizes, laughter, thanks and curses.
+const LATIN: [&str; 75] = [
     "kg", "cm", "mm", "ml", "xs", "xl", "xxl", "gb", "mb", "wx", "qq", "id", "ok", "vip", "app", "pc", "tv", "no",
-    "hi", "my", "dm", "pp", "wifi", "usb", "ems", "dhl", "hk", "tw", "ios", "plus", "pro", "max",
+    "hi", "my", "dm", "wifi", "usb", "ems", "dhl", "hk", "tw", "ios", "plus", "pro", "max", "thx", "ty", "np", "plz",
+    "pls", "btw", "omg", "lol", "hh", "hhh", "hhhh", "sb", "jb", "wk", "wc", "cao", "tmd", "nmd", "nm", "md", "gg",
+    "mm", "dd", "jj", "pp", "bb", "kk", "xx", "zz", "yy", "ww", "bc", "gd", "nd", "zs", "pt", "pl", "ch", "ry", "jc",
+    "jy", "rnm", "zz", "sx",
 ];
 
 /// English words that are spelled like Chinese ones.
@@ -79,6 +88,9 @@ impl Sounds {
     /// The text as it sounds, when it sounds like words of the corpus and does not read like them.
     pub fn read(&self, analysis: &Analysis, table: &Phrasings, analyzer: &Analyzer) -> Option<Analysis> {
         let words: Vec<&Word> = analysis.words.iter().filter(|word| !word.inner).collect();
+        if words.len() > MOST_WORDS {
+            return None;
+        }
         let is_pinyin = self.is_pinyin(analysis, &words, table);
         let (mut text, mut end, mut at) = (String::new(), 0, 0);
         while at < words.len() {
@@ -151,14 +163,17 @@ impl Sounds {
             let text = written(word);
             text.bytes().all(|byte| byte.is_ascii_lowercase()) && table.word(text).is_none() && !LATIN.contains(&text)
         };
-        let run = words.iter().take_while(strange).count();
-        let first = words.first().filter(|_| run > 0)?;
-        for taken in (1..=run).rev() {
-            let span = first.span.start..words[taken - 1].span.end;
-            let spelled: String = words[..taken].iter().map(|word| written(word)).collect();
-            if let Some(reading) = self.spelled(&spelled) {
-                return Some((span, reading, taken));
-            }
+        let run: Vec<&&Word> = words.iter().take_while(strange).take(MOST_IN_RUN).collect();
+        let first = *run.first()?;
+        let letters: String = run.iter().map(|word| written(word)).take_while(fits(LONGEST_RUN)).collect();
+        let readings = self.spelled(&letters);
+        let ends = run.iter().scan(0, |end, word| {
+            *end += word.span.len();
+            Some(*end)
+        });
+        let found = ends.enumerate().filter_map(|(place, end)| Some((place, readings.get(end)?.clone()?))).last();
+        if let Some((place, reading)) = found {
+            return Some((first.span.start..run[place].span.end, reading, place + 1));
         }
         let abbreviated = written(first);
         let after_digit = analysis.text[..first.span.start].ends_with(|c: char| c.is_ascii_digit());
@@ -166,12 +181,10 @@ impl Sounds {
         Some((first.span.clone(), known.word.to_string(), 1))
     }
 
-    /// The fewest words that together are spelled like this; at least one of them has two syllables.
-    fn spelled(&self, letters: &str) -> Option<String> {
-        if letters.len() < 3 || letters.len() > LONGEST_RUN {
-            return None;
-        }
-        // Best reading of each beginning: characters alone are a last resort.
+    /// For each end of a beginning of `letters`, in bytes: the fewest words that together are spelled like that beginning,
+    /// at least one of them of two syllables.
+    fn spelled(&self, letters: &str) -> Vec<Option<String>> {
+        // Characters alone are a last resort.
         let mut best: Vec<Option<(u32, bool, String)>> = vec![None; letters.len() + 1];
         best[0] = Some((0, false, String::new()));
         for start in 0..letters.len() {
@@ -191,7 +204,18 @@ impl Sounds {
                 }
             }
         }
-        best.pop().flatten().filter(|(_, whole, _)| *whole).map(|(_, _, text)| text)
+        best.into_iter().map(|reading| reading.filter(|(_, whole, _)| *whole).map(|(_, _, text)| text)).collect()
+    }
+}
+
+/// Tells of one text after another whether it still fits into so many bytes.
+fn fits(mut room: usize) -> impl FnMut(&&str) -> bool {
+    move |text| match room.checked_sub(text.len()) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
     }
 }
 

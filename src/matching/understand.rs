@@ -9,6 +9,9 @@ use crate::index::IndexError;
 /// Further questions of one message that are named.
 const ALSO: usize = 2;
 
+/// Entries that the new words of a message may point at.
+const POINTED: usize = 10;
+
 /// How much surer a reading must be than a message that is sure by itself.
 const CLEARLY: f32 = 0.1;
 
@@ -83,12 +86,19 @@ impl Matcher {
         let is_sure_alone = thresholds.verdict(alone) == Verdict::Answer;
         // What is sure by itself gives way only to what is clearly surer.
         let least = if is_sure_alone { confidence(alone) + CLEARLY } else { 0.0 };
+        let Some((fragment, readings)) = self.follow_ups(last, analysis) else { return Ok(None) };
+        // The last question alone finds its answer again: what was added must point somewhere itself, and elsewhere.
+        let before = entry(&self.find(&self.read_again(last), 1, &rank)?);
+        let pointed: Vec<u32> =
+            self.find(&fragment, POINTED, &rank)?.candidates.iter().map(|known| known.entry).collect();
         let mut likely = None;
-        for reading in self.follow_ups(last, analysis) {
+        for reading in readings {
             let found = self.find(&reading, limit, &rank)?;
+            let leads_on = entry(&found).is_some_and(|best| Some(best) != before && pointed.contains(&best));
             let verdict = thresholds.verdict(&found);
             let understood = Understood { found, also: Vec::new(), instead: Some(reading) };
             match verdict {
+                _ if !leads_on => {}
                 Verdict::Answer if confidence(&understood.found) >= least => return Ok(Some(understood)),
                 Verdict::Menu(_) if likely.is_none() && !is_sure_alone => likely = Some(understood),
                 _ => {}

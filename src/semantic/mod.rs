@@ -94,7 +94,10 @@ pub enum SemanticError {
 const BATCH: usize = 64;
 
 /// Time a batch may take.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
+const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time that all batches of one build may take: later ones are fetched by the next build.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Largest answer read, in bytes.
 const LARGEST: usize = 32 << 20;
@@ -249,7 +252,11 @@ impl Semantic {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreachable)?;
         // Connections live in the runtime that opened them: this one is gone afterwards.
         let client = client(&self.config)?;
+        let started = Instant::now();
         for batch in texts.chunks(BATCH) {
+            if started.elapsed() > BUILD_TIMEOUT {
+                return Err(SemanticError::Unreachable(format!("not done in {BUILD_TIMEOUT:?}; a reload goes on")));
+            }
             let vectors = runtime.block_on(async {
                 let late = || SemanticError::Unreachable(format!("no answer in {BATCH_TIMEOUT:?}"));
                 tokio::time::timeout(BATCH_TIMEOUT, self.embed(&client, batch)).await.unwrap_or_else(|_| Err(late()))

@@ -137,7 +137,9 @@ fn eval_exits_with_1_below_a_bar_and_2_for_a_broken_set() {
         run(&arguments).status.code()
     };
     assert_eq!(code(&["--min-top1", "0.9"], &queries), Some(0));
-    assert_eq!(code(&["--min-top1", "1.1"], &queries), Some(1));
+    assert_eq!(code(&["--min-top1", "1.1"], &queries), Some(2), "no share");
+    assert_eq!(code(&["--min-top1", "nan"], &queries), Some(2), "no share");
+    assert_eq!(code(&["--min-precision", "1", "--min-cov90", "1"], &queries), Some(1));
     assert_eq!(code(&[], &project("Cargo.toml")), Some(2));
     assert_eq!(code(&[], Path::new("/no/such/file")), Some(2));
 }
