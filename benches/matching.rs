@@ -90,7 +90,7 @@ fn build(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
         &entries,
         &analyzer,
         "",
-        Extras { out_of_scope: &built_in_out_of_scope(), semantic: None },
+        Extras { out_of_scope: &built_in_out_of_scope(), ..Extras::default() },
         Some(index),
     )?;
     print_seconds("build", started);
@@ -116,7 +116,7 @@ fn learn(texts: &Path, size: usize) -> anyhow::Result<()> {
     let analyzer = Arc::new(built_in_analyzer()?);
     let without = Memory::now()?;
     let started = Instant::now();
-    let extras = Extras { out_of_scope: &built_in_out_of_scope(), semantic: None };
+    let extras = Extras { out_of_scope: &built_in_out_of_scope(), ..Extras::default() };
     let matcher = build_matcher(&entries, &analyzer, "", extras, None)?;
     print_seconds("analyse, index, learn", started);
     println!("  resident before           {without}");
@@ -134,7 +134,7 @@ fn ask(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
         &entries,
         &analyzer,
         "",
-        Extras { out_of_scope: &built_in_out_of_scope(), semantic: None },
+        Extras { out_of_scope: &built_in_out_of_scope(), ..Extras::default() },
         Some(index),
     )?;
     print_seconds("open, index up to date", started);

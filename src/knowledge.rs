@@ -16,7 +16,7 @@ use crate::faq::fault::Fault;
 use crate::faq::load::{LoadError, Loaded, load};
 use crate::faq::{Corpus, Entry, EntryId};
 use crate::index::{IndexError, build_or_open};
-use crate::matching::{Embedded, Matcher, Meanings, Phrasings};
+use crate::matching::{Embedded, Matcher, Meanings, Others, Phrasings};
 use crate::parallel;
 use crate::semantic::Semantic;
 
@@ -62,7 +62,8 @@ impl Generation {
     /// When the index folder cannot be used.
     pub fn build(loaded: Loaded, index: Option<&Path>, semantic: Option<&Semantic>) -> Result<Self, IndexError> {
         let Loaded { corpus, analyzer, warnings } = loaded;
-        let extras = Extras { out_of_scope: &corpus.out_of_scope, semantic };
+        let extras =
+            Extras { out_of_scope: &corpus.out_of_scope, learns_out_of_scope: corpus.has_own_out_of_scope, semantic };
         let matcher = build_matcher(&corpus.entries, &analyzer, &lexicon_digest_of(&corpus), extras, index)?;
         let numbers = corpus.entries.iter().enumerate().map(|(number, entry)| (entry.id.clone(), number)).collect();
         Ok(Self { fingerprint: fingerprint(&corpus), corpus, matcher, warnings, numbers })
@@ -78,10 +79,18 @@ impl Generation {
 /// What a matcher learns from beside the entries.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extras<'a> {
-    /// Texts that no entry answers.
+    /// Texts that no entry answers: they calibrate the confidence.
     pub out_of_scope: &'a [String],
+    /// Whether entries are learned against them as well: the shop itself says that they are out of scope.
+    pub learns_out_of_scope: bool,
     /// An embedding model.
     pub semantic: Option<&'a Semantic>,
+}
+
+impl<'a> Extras<'a> {
+    fn others(&self) -> Others<'a> {
+        Others { texts: self.out_of_scope, are_learned: self.learns_out_of_scope }
+    }
 }
 
 /// Analyses the phrasings on all cores and indexes them; `lexicon_digest` stands for what segmentation depends on.
@@ -119,7 +128,7 @@ pub fn build_matcher(
     let embedded =
         extras.semantic.and_then(|semantic| embedded(semantic, &table, extras.out_of_scope, analyzer, index));
     let index = build_or_open(index, &name, table.texts(), analyzer)?;
-    Matcher::new(Arc::clone(analyzer), table, index, extras.out_of_scope, embedded)
+    Matcher::new(Arc::clone(analyzer), table, index, extras.others(), embedded)
 }
 
 /// What an embedding model makes of the corpus. Without it the words decide alone: no reload fails for it.

@@ -85,17 +85,26 @@ fn share(text: &str) -> Result<f64, String> {
 fn corpus(path: &Path, semantic: Option<&Semantic>) -> anyhow::Result<(Matcher, Vec<Entry>)> {
     let (entries, analyzer, out_of_scope) = if path.is_dir() {
         let loaded = load(path, super::today()).context("the FAQ files cannot be measured")?;
-        (loaded.corpus.entries, loaded.analyzer, loaded.corpus.out_of_scope)
+        (loaded.corpus.entries, loaded.analyzer, (loaded.corpus.out_of_scope, loaded.corpus.has_own_out_of_scope))
     } else {
         let entries = entries_from_jsonl(&path.display().to_string(), &read(path)?).map_err(|faults| {
             anyhow::anyhow!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         })?;
-        (entries, Arc::new(built_in_analyzer()?), built_in_out_of_scope())
+        (entries, Arc::new(built_in_analyzer()?), (built_in_out_of_scope(), false))
     };
     if entries.is_empty() {
         bail!("{} holds no entries", path.display());
     }
-    Ok((build_matcher(&entries, &analyzer, "", Extras { out_of_scope: &out_of_scope, semantic }, None)?, entries))
+    Ok((
+        build_matcher(
+            &entries,
+            &analyzer,
+            "",
+            Extras { out_of_scope: &out_of_scope.0, learns_out_of_scope: out_of_scope.1, semantic },
+            None,
+        )?,
+        entries,
+    ))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -132,7 +132,10 @@ impl Draft {
             match file.name.as_str() {
                 "scripts.toml" => draft.read_scripts(file, faults),
                 "speech_acts.toml" => draft.read_acts(file, faults),
-                OUT_OF_SCOPE => draft.corpus.out_of_scope = text_lines(&file.text),
+                OUT_OF_SCOPE => {
+                    draft.corpus.out_of_scope = text_lines(&file.text);
+                    draft.corpus.has_own_out_of_scope = true;
+                }
                 "shop.toml" => draft.read_shop(file, faults),
                 name if name.ends_with(".jsonl") => draft.read_jsonl(file, faults),
                 name if name.ends_with(".toml") => draft.read_entries(file, faults),
@@ -143,7 +146,7 @@ impl Draft {
             let text = include_str!("../../faq/speech_acts.toml").to_owned();
             draft.read_acts(&SourceFile { name: "speech_acts.toml".to_owned(), text }, faults);
         }
-        if !files.iter().any(|file| file.name == OUT_OF_SCOPE) {
+        if !draft.corpus.has_own_out_of_scope {
             draft.corpus.out_of_scope = built_in_out_of_scope();
         }
         draft

@@ -85,6 +85,8 @@ pub struct Corpus {
     pub fillers: Vec<String>,
     /// Texts that no entry answers, as written: they calibrate the confidence.
     pub out_of_scope: Vec<String>,
+    /// Whether the folder has those texts itself: built-in ones may be in this shop's scope.
+    pub has_own_out_of_scope: bool,
 }
 
 impl Corpus {

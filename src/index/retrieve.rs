@@ -89,11 +89,17 @@ impl PhrasingIndex {
         self.len() == 0
     }
 
-    /// The phrasings that share most rare terms with the query, best first; equals by number.
+    /// The phrasings that share most rare terms with the query, best first; equals by number. Those that are not to be
+    /// kept make room for others where they would take most of it.
     ///
     /// # Errors
     /// When the index files cannot be read.
-    pub fn retrieve(&self, terms: &[ProbeTerm], budget: Budget) -> Result<Vec<Hit>, IndexError> {
+    pub fn retrieve(
+        &self,
+        terms: &[ProbeTerm],
+        budget: Budget,
+        keep: impl Fn(u32) -> bool,
+    ) -> Result<Vec<Hit>, IndexError> {
         let Some(segment) = self.searcher.segment_readers().first() else {
             return Ok(Vec::new());
         };
@@ -114,7 +120,7 @@ impl PhrasingIndex {
             left = left.saturating_sub(cost);
             scratch.walk(&*segment.inverted_index(term.field)?, term)?;
         }
-        let hits = scratch.best(budget.hits);
+        let hits = scratch.best(budget.hits, keep);
         self.give_back(scratch);
         Ok(hits)
     }
@@ -172,7 +178,7 @@ impl Scratch {
     }
 
     /// The best `limit` hits, best first; leaves the working memory clean.
-    fn best(&mut self, limit: usize) -> Vec<Hit> {
+    fn best(&mut self, limit: usize, keep: impl Fn(u32) -> bool) -> Vec<Hit> {
         // Scores are positive, so that their bits are in their order: an integer maximum is far quicker than `f32::max`.
         let top = self.touched.iter().map(|phrasing| self.scores[*phrasing as usize].to_bits()).max();
         let top = f32::from_bits(top.unwrap_or_default());
@@ -189,7 +195,14 @@ impl Scratch {
         if hits.len() > limit && limit > 0 {
             hits.select_nth_unstable_by(limit - 1, order);
         }
-        hits.truncate(limit);
+        let rest = hits.split_off(limit.min(hits.len()));
+        hits.retain(|hit| keep(hit.phrasing));
+        // Entries of other shops may stand before one's own in great number: only then is every hit looked at.
+        if hits.len() < limit / 2 {
+            let mut more: Vec<Hit> = rest.into_iter().filter(|hit| keep(hit.phrasing)).collect();
+            more.sort_unstable_by(order);
+            hits.extend(more.into_iter().take(limit - hits.len()));
+        }
         hits.sort_unstable_by(order);
         hits
     }

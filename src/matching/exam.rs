@@ -4,7 +4,7 @@ use super::calibration::{Calibration, Trial};
 use super::confidence::logit;
 use super::matcher::{Among, Candidate, Matcher, margin};
 use super::query::Query;
-use super::ranker::{HeldOut, Ranker, trust};
+use super::ranker::{HeldOut, Ranker, out_of_scope, trust};
 use super::space::Space;
 use crate::analysis::Analysis;
 use crate::index::IndexError;
@@ -25,7 +25,7 @@ pub(super) struct Exam<'a> {
 
 impl Exam<'_> {
     /// The calibration that fits the answers best.
-    pub fn calibration(&self, sample: &[u32], others: &[(&String, Option<&[f32]>)]) -> Result<Calibration, IndexError> {
+    pub fn calibration(&self, sample: &[u32], others: &[(Analysis, Query)]) -> Result<Calibration, IndexError> {
         let asked = parallel::flat_map(sample, |run| run.iter().map(|phrasing| self.held_out(*phrasing)).collect());
         let (mut answered, mut missing) = (Vec::new(), Vec::new());
         for trials in asked {
@@ -33,8 +33,9 @@ impl Exam<'_> {
             answered.extend(with);
             missing.extend(without);
         }
-        let others = parallel::flat_map(others, |run| {
-            run.iter().map(|(text, vector)| self.out_of_scope(text, *vector)).collect()
+        let numbered: Vec<(usize, &(Analysis, Query))> = others.iter().enumerate().collect();
+        let others = parallel::flat_map(&numbered, |run| {
+            run.iter().map(|(place, (analysis, query))| self.out_of_scope(*place, analysis, query)).collect()
         });
         let others: Vec<Trial> = others.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
         let [for_answered, for_missing, for_others] = TRAFFIC;
@@ -64,19 +65,10 @@ impl Exam<'_> {
         Ok([with, trial(&candidates, None)])
     }
 
-    fn out_of_scope(&self, text: &str, vector: Option<&[f32]>) -> Result<Option<Trial>, IndexError> {
-        let analysis = self.matcher.read(text);
-        let meaning = self.space.meanings.zip(vector).and_then(|(meanings, vector)| meanings.centred(vector));
-        let query = Query::new(&analysis, &self.matcher.table, meaning);
-        let candidates = self.matcher.candidates(
-            &analysis,
-            &query,
-            self.space,
-            self.ranker,
-            &Among { holds: &|_| true, without: None },
-        )?;
-        let is_a_phrasing = candidates.iter().any(|candidate| candidate.exact);
-        Ok(trial(&candidates, None).filter(|_| !is_a_phrasing))
+    fn out_of_scope(&self, place: usize, analysis: &Analysis, query: &Query) -> Result<Option<Trial>, IndexError> {
+        let among = Among { holds: &|_| true, without: Some((out_of_scope(place), self.held_out)) };
+        let candidates = self.matcher.candidates(analysis, query, self.space, self.ranker, &among)?;
+        Ok(trial(&candidates, None))
     }
 }
 

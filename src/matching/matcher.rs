@@ -13,7 +13,7 @@ use super::meaning::Meanings;
 use super::query::{Query, probe};
 use super::ranker::{HeldOut, Ranker};
 use super::sounds::Sounds;
-use super::space::Space;
+use super::space::{Example, Space};
 use super::table::Phrasings;
 use crate::analysis::{Analysis, Analyzer, letters};
 use crate::index::{Budget, IndexError, PhrasingIndex};
@@ -87,6 +87,15 @@ impl<'a> From<&'a Analysis> for Question<'a> {
     }
 }
 
+/// Texts that no entry answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Others<'a> {
+    /// As written.
+    pub texts: &'a [String],
+    /// Whether entries are learned against them; else they only calibrate.
+    pub are_learned: bool,
+}
+
 /// What an embedding model made of a corpus.
 #[derive(Debug)]
 pub struct Embedded {
@@ -124,10 +133,12 @@ pub struct Matcher {
     joined: Option<(Meanings, Judge)>,
     /// Phrasings by the hash of their key.
     exact: Vec<(u64, u32)>,
+    /// Hashes of the keys of texts that the shop says no entry answers.
+    out_of_scope: FxHashSet<u64>,
 }
 
 impl Matcher {
-    /// A matcher over phrasings and their index, both in the same order. `out_of_scope` are texts that no entry answers.
+    /// A matcher over phrasings and their index, both in the same order.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -135,14 +146,27 @@ impl Matcher {
         analyzer: Arc<Analyzer>,
         table: Phrasings,
         index: PhrasingIndex,
-        out_of_scope: &[String],
+        others: Others<'_>,
         embedded: Option<Embedded>,
     ) -> Result<Self, IndexError> {
         let mut exact: Vec<(u64, u32)> =
             (0..).zip(table.texts()).map(|(number, text)| (key_hash(text), number)).collect();
         exact.sort_unstable();
         let sounds = Sounds::new(&table);
-        let mut matcher = Self { analyzer, table, index, sounds, judge: Judge::default(), joined: None, exact };
+        let mut matcher = Self {
+            analyzer,
+            table,
+            index,
+            sounds,
+            judge: Judge::default(),
+            joined: None,
+            exact,
+            out_of_scope: FxHashSet::default(),
+        };
+        let out_of_scope = others.texts;
+        if others.are_learned {
+            matcher.out_of_scope = out_of_scope.iter().map(|text| key_hash(&matcher.read(text).text)).collect();
+        }
         let others: Vec<(&String, Option<&[f32]>)> = out_of_scope.iter().map(|text| (text, None)).collect();
         matcher.judge = matcher.taught(None, &others)?;
         if let Some(Embedded { phrasings, out_of_scope: vectors }) = embedded {
@@ -154,14 +178,26 @@ impl Matcher {
         Ok(matcher)
     }
 
-    /// A judge of this space, calibrated on held-out phrasings and `others`, which no entry answers.
+    /// A judge of this space, calibrated on held-out phrasings and on texts that no entry answers.
     fn taught(&self, meanings: Option<&Meanings>, others: &[(&String, Option<&[f32]>)]) -> Result<Judge, IndexError> {
         let space = Space { table: &self.table, meanings };
         let sample: Vec<u32> = self.exact.iter().take(SAMPLE).map(|(_, phrasing)| *phrasing).collect();
-        let (ranker, held_out) =
-            Ranker::learn(space, &self.index, &self.analyzer, &sample.iter().copied().collect::<FxHashSet<u32>>())?;
+        let others: Vec<(Analysis, Query)> = others
+            .iter()
+            .map(|(text, vector)| (self.read(text), vector))
+            .filter(|(analysis, _)| !self.is_phrasing(analysis))
+            .map(|(analysis, vector)| {
+                let meaning = meanings.zip(*vector).and_then(|(meanings, vector)| meanings.centred(vector));
+                let query = Query::new(&analysis, &self.table, meaning);
+                (analysis, query)
+            })
+            .collect();
+        let learned = others.iter().filter(|_| !self.out_of_scope.is_empty());
+        let examples: Vec<Example> = learned.map(|(_, query)| space.of_query(query)).collect();
+        let held: FxHashSet<u32> = sample.iter().copied().collect();
+        let (ranker, held_out) = Ranker::learn(space, &self.index, &self.analyzer, &held, &examples)?;
         let exam = Exam { matcher: self, space, ranker: &ranker, held_out: &held_out };
-        let calibration = exam.calibration(&sample, others)?;
+        let calibration = exam.calibration(&sample, &others)?;
         Ok(Judge { ranker, calibration })
     }
 
@@ -176,6 +212,11 @@ impl Matcher {
     pub fn read(&self, raw: &str) -> Analysis {
         let analysis = self.analyzer.analyse(raw);
         self.sounds.read(&analysis, &self.table, &self.analyzer).unwrap_or(analysis)
+    }
+
+    /// Whether an editor wrote that no entry answers this text.
+    fn is_out_of_scope(&self, analysis: &Analysis) -> bool {
+        self.out_of_scope.contains(&key_hash(&analysis.text)) && !self.is_phrasing(analysis)
     }
 
     /// Whether a text is a phrasing, letter for letter.
@@ -222,7 +263,7 @@ impl Matcher {
         rank: impl Fn(u32) -> Option<u8>,
     ) -> Result<Match, IndexError> {
         let Question { analysis, vector } = question.into();
-        if analysis.is_empty() {
+        if analysis.is_empty() || self.is_out_of_scope(analysis) {
             return Ok(Match::default());
         }
         let joined = self.joined.as_ref().zip(vector);
@@ -253,13 +294,13 @@ impl Matcher {
         ranker: &Ranker,
         among: &Among<'_>,
     ) -> Result<Vec<Candidate>, IndexError> {
-        let hits = self.index.retrieve(&probe(analysis, &self.analyzer), BUDGET)?;
         let left_out = among.without.map(|(phrasing, _)| phrasing);
+        let holds = |phrasing: &u32| Some(*phrasing) != left_out && (among.holds)(self.table.entry(*phrasing as usize));
+        let hits = self.index.retrieve(&probe(analysis, &self.analyzer), BUDGET, |phrasing| holds(&phrasing))?;
         let exact = self.exact(&analysis.text);
         let phrasings = exact.iter().copied().chain(hits.iter().map(|hit| hit.phrasing)).chain(nearest(query, space));
         let mut best: FxHashMap<u32, Candidate> = FxHashMap::default();
-        let holds = |phrasing: &u32| Some(*phrasing) != left_out && (among.holds)(self.table.entry(*phrasing as usize));
-        for phrasing in phrasings.filter(holds) {
+        for phrasing in phrasings.filter(&holds) {
             let features = Features::compare(query, space, phrasing as usize);
             let candidate = Candidate {
                 entry: self.table.entry(phrasing as usize),

@@ -20,7 +20,7 @@ mod vector;
 pub use self::calibration::Calibration;
 pub use self::confidence::{Thresholds, Verdict};
 pub use self::features::{Features, shared_ranges};
-pub use self::matcher::{Candidate, Embedded, Match, Matcher, Question};
+pub use self::matcher::{Candidate, Embedded, Match, Matcher, Others, Question};
 pub use self::meaning::{MeaningError, Meanings};
 pub use self::table::Phrasings;
 pub use self::understand::Understood;

@@ -32,6 +32,13 @@ const KEPT_UNITS: usize = 32;
 /// Most units kept for one entry.
 const MOST_UNITS: usize = 384;
 
+/// Texts that no entry answers and that an entry is learned against, when they are as near as this.
+const OTHERS: usize = 40;
+const NEAR: f32 = 0.2;
+
+/// Entries with several phrasings beyond which those texts are left out: each is compared with each phrasing.
+const MOST_BESIDE_OTHERS: usize = 2_000;
+
 /// How much work goes into one entry; less in a large corpus, so that learning stays within seconds.
 #[derive(Debug, Clone, Copy)]
 struct Effort {
@@ -89,6 +96,11 @@ pub(super) struct Ranker {
     phrasings: Vec<u32>,
 }
 
+/// Stands for a text that no entry answers where phrasings have their numbers.
+pub(super) fn out_of_scope(place: usize) -> u32 {
+    1 << 31 | count(place)
+}
+
 /// Score of an entry for a phrasing, had the phrasing not been there to learn from.
 pub(super) type HeldOut = FxHashMap<(u32, u32), f32>;
 
@@ -100,10 +112,12 @@ impl Ranker {
         index: &PhrasingIndex,
         analyzer: &Analyzer,
         sample: &FxHashSet<u32>,
+        others: &[Example],
     ) -> Result<(Self, HeldOut), IndexError> {
         let members = space.table.members();
         let taught = members.iter().filter(|own| own.len() > 1).count();
-        let pupil = Pupil { space, index, analyzer, sample, effort: Effort::of(taught) };
+        let others = if taught <= MOST_BESIDE_OTHERS { others } else { &[] };
+        let pupil = Pupil { space, index, analyzer, sample, others, effort: Effort::of(taught) };
         let lessons = parallel::flat_map(&members, |run| run.iter().map(|own| pupil.lesson(own)).collect());
         let mut ranker = Self { models: Vec::new(), phrasings: members.iter().map(|own| count(own.len())).collect() };
         let mut held_out = HeldOut::default();
@@ -146,6 +160,7 @@ struct Pupil<'a> {
     index: &'a PhrasingIndex,
     analyzer: &'a Analyzer,
     sample: &'a FxHashSet<u32>,
+    others: &'a [Example],
     effort: Effort,
 }
 
@@ -159,14 +174,33 @@ impl Pupil<'_> {
         }
         let own = &own[..own.len().min(OWN)];
         let phrasings: Vec<u32> = own.iter().copied().chain(self.rivals(own)?).collect();
-        let examples: Vec<Example> =
+        let mut examples: Vec<Example> =
             phrasings.iter().map(|phrasing| self.space.of_phrasing(*phrasing as usize)).collect();
+        let near = self.near_others(&examples[..own.len()]);
+        examples.extend(near.iter().map(|other| self.others[*other].clone()));
         let targets: Vec<f64> = (0..examples.len()).map(|place| if place < own.len() { 1.0 } else { 0.0 }).collect();
         let kernel = |row: usize, column: usize| f64::from(examples[row].dot(&examples[column]));
         let solved = ridge::solve(examples.len(), kernel, &targets);
         let sampled = phrasings.iter().enumerate().filter(|(_, phrasing)| self.sample.contains(phrasing));
-        let held_out = sampled.map(|(row, phrasing)| (*phrasing, solved.held_out(row, targets[row]) as f32)).collect();
+        let sampled = sampled.map(|(row, phrasing)| (row, *phrasing));
+        let others = near.iter().enumerate().map(|(place, other)| (phrasings.len() + place, out_of_scope(*other)));
+        let held_out = sampled.chain(others).map(|(row, id)| (id, solved.held_out(row, targets[row]) as f32)).collect();
         Ok((Model::new(&examples, &solved.coefficients, own.len()), held_out))
+    }
+
+    /// The texts that no entry answers and that are nearest to any of `own`.
+    fn near_others(&self, own: &[Example]) -> Vec<usize> {
+        let nearest = |other: &Example| own.iter().map(|example| example.dot(other)).fold(0.0, f32::max);
+        let mut near: Vec<(f32, usize)> = self
+            .others
+            .iter()
+            .enumerate()
+            .map(|(place, other)| (nearest(other), place))
+            .filter(|(near, _)| *near >= NEAR)
+            .collect();
+        near.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        near.truncate(OTHERS);
+        near.into_iter().map(|(_, place)| place).collect()
     }
 
     /// The phrasings of other entries nearest to any of `own`, nearest first; of equals the first in the corpus.
@@ -184,7 +218,7 @@ impl Pupil<'_> {
                 table,
                 self.space.meanings.map(|meanings| meanings.numbers(*phrasing as usize).collect()),
             );
-            let hits = self.index.retrieve(&probe(&analysis, self.analyzer), BUDGET)?;
+            let hits = self.index.retrieve(&probe(&analysis, self.analyzer), BUDGET, |_| true)?;
             for hit in hits.iter().filter(|hit| Some(table.entry(hit.phrasing as usize)) != entry) {
                 let likeness = nearest.entry(hit.phrasing).or_default();
                 *likeness = likeness.max(Features::compare(&query, self.space, hit.phrasing as usize).likeness());

@@ -20,6 +20,7 @@ pub(super) struct Space<'a> {
 
 /// A query or a phrasing as the kernel sees it: parts that together have length 1, so that the product of two is the
 /// weighted mean of the cosines of their parts.
+#[derive(Clone)]
 pub(super) struct Example {
     pub units: Vec<(Unit, f32)>,
     pub dense: Vec<f32>,

@@ -13,7 +13,7 @@ fn pack() -> Arc<Generation> {
 }
 
 fn extras(generation: &Generation) -> Extras<'_> {
-    Extras { out_of_scope: &generation.corpus.out_of_scope, semantic: None }
+    Extras { out_of_scope: &generation.corpus.out_of_scope, learns_out_of_scope: true, semantic: None }
 }
 
 fn ask(matcher: &Matcher, text: &str, limit: usize) -> Match {

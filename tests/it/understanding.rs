@@ -180,3 +180,72 @@ async fn a_number_alone_asks_nothing_and_is_no_english() {
         assert_ne!(app.say(text, text).await.action(), "greet", "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_remark_after_an_answer_does_not_bring_the_answer_again() {
+    let app = TestApp::start().await;
+    for (place, remark) in
+        ["那好", "那就好", "那我知道了谢谢", "那算了", "如果下雨", "那我先睡了", "and I love you", "那猫呢"]
+            .iter()
+            .enumerate()
+    {
+        let conversation = format!("remark {place}");
+        assert_eq!(app.say(&conversation, "什么时候发货").await.entry(), "dispatch-time");
+        let decision = app.say(&conversation, remark).await;
+        assert_ne!(decision.action(), "answer", "{remark}: {}", decision.summary());
+    }
+}
+
+#[tokio::test]
+async fn courtesies_and_chat_letters_ask_nothing() {
+    let app = TestApp::start().await;
+    app.say("chat", "什么时候发货").await;
+    for text in ["thx", "嗯嗯 hh", "感谢你", "多谢你", "lol hh", "哈哈hh"] {
+        let decision = app.say("chat", text).await;
+        assert_ne!(decision.action(), "answer", "{text}: {}", decision.summary());
+    }
+}
+
+#[test]
+fn what_an_editor_put_out_of_scope_is_never_answered() {
+    let generation = starter_pack().current();
+    let matcher = &generation.matcher;
+    for text in &generation.corpus.out_of_scope {
+        let found = matcher.find(&matcher.read(text), 3, |_| Some(0)).unwrap();
+        assert!(found.best().is_none(), "{text}: {:?}", found.best());
+    }
+}
+
+#[test]
+fn english_and_long_latin_texts_are_left_alone() {
+    let matcher = &starter_pack().current().matcher;
+    for text in ["women size please", "can you help me with the size", "android phone case", "I want to change it"] {
+        assert_eq!(matcher.read(text).text, matcher.analyzer().analyse(text).text, "{text}");
+    }
+    let started = std::time::Instant::now();
+    for long in ["ni ".repeat(171), "zenmetuikuan".repeat(40)] {
+        assert!(!matcher.read(&long).is_empty());
+    }
+    assert!(started.elapsed().as_millis() < 200, "{:?}", started.elapsed());
+}
+
+#[test]
+fn phrasings_read_as_they_are_written() {
+    let generation = starter_pack().current();
+    let matcher = &generation.matcher;
+    let phrasings = generation.corpus.entries.iter().flat_map(|entry| &entry.phrasings);
+    for phrasing in phrasings {
+        assert_eq!(matcher.read(phrasing).text, matcher.analyzer().analyse(phrasing).text, "{phrasing}");
+    }
+}
+
+#[test]
+fn each_of_many_shops_finds_its_own_entry_by_the_same_words() {
+    let matcher = corpus((0..120).map(|shop| (format!("shop{shop}"), one("什么时候发货"))));
+    for shop in [0, 41, 119] {
+        let found = matcher.find(&matcher.read("什么时候发货"), 3, |entry| (entry == shop).then_some(1)).unwrap();
+        assert_eq!(found.best().map(|best| (best.entry, best.exact)), Some((shop, true)));
+        let near = matcher.find(&matcher.read("什么时候能发货呀"), 3, |entry| (entry == shop).then_some(1)).unwrap();
+        assert_eq!(near.best().map(|best| best.entry), Some(shop));
+    }
+}
