@@ -17,6 +17,9 @@ const LONGEST: usize = 5;
 /// Longest run of Latin letters that is read as pinyin, in bytes.
 const LONGEST_RUN: usize = 60;
 
+/// Phrasings from which a word that only one of them holds is not worth its memory.
+const LARGE: usize = 20_000;
+
 /// Words of a run of Latin ones that are tried together.
 const MOST_IN_RUN: usize = 20;
 
@@ -61,10 +64,11 @@ pub(super) struct Sounds {
 impl Sounds {
     pub fn new(table: &Phrasings) -> Self {
         let mut sounds = Self::default();
+        let least = if table.len() > LARGE { 2 } else { 1 };
         let mut vocabulary: Vec<(&str, u32)> = table
             .vocabulary()
             .map(|(word, unit)| (word, table.holding(unit)))
-            .filter(|(_, holding)| *holding > 0)
+            .filter(|(_, holding)| *holding >= least)
             .collect();
         vocabulary.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         for (word, holding) in vocabulary {
