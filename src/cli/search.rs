@@ -69,8 +69,14 @@ fn print(generation: &Generation, analysis: &Analysis, candidates: &[Candidate])
         println!("\n{}. {} 「{}」", place + 1, entry.id, entry.question());
         println!("   confidence {:.3}, score {:.3}{exact}", candidate.confidence, candidate.score);
         println!("   best phrasing 「{}」", generation.matcher.phrasings().text(candidate.phrasing as usize));
-        for (name, value, share) in candidate.features.shares() {
+        let features = candidate.features;
+        let told = |name: &str| name != "meaning" || features.meaning.is_some();
+        for (name, value, share) in features.shares().into_iter().filter(|(name, ..)| told(name)) {
             println!("   {name:<18} {value:.3}  share {share:+.3}");
         }
+        println!(
+            "   beside the score: coverage of the query {:.2}, of the phrasing {:.2}; trust {:.2}; denial {:.0}; length {:.2}",
+            features.query_coverage, features.phrasing_coverage, features.trust, features.denial, features.length
+        );
     }
 }
