@@ -73,7 +73,7 @@ impl Thresholds {
             return Verdict::Abstain;
         }
         let near = found.candidates.iter().filter(|candidate| candidate.confidence >= MENU_SHARE * self.menu).count();
-        // A menu of one line would be an answer.
-        Verdict::Menu(near.clamp(2, Self::MENU_SIZE).min(found.candidates.len()))
+        // One line asks whether that is meant; a second that is not would only confuse.
+        Verdict::Menu(near.clamp(1, Self::MENU_SIZE).min(found.candidates.len()))
     }
 }

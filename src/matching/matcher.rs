@@ -12,7 +12,7 @@ use super::features::Features;
 use super::meaning::Meanings;
 use super::query::{Query, probe};
 use super::ranker::{HeldOut, Ranker};
-use super::sounds::Sounds;
+use super::sounds::{Sounds, looks_like_pinyin};
 use super::space::{Example, Space};
 use super::table::Phrasings;
 use crate::analysis::{Analysis, Analyzer, letters};
@@ -210,7 +210,11 @@ impl Matcher {
     /// A customer's text, read by its sound where it does not read like the corpus.
     #[must_use]
     pub fn read(&self, raw: &str) -> Analysis {
-        let analysis = self.analyzer.analyse(raw);
+        let mut analysis = self.analyzer.analyse(raw);
+        if looks_like_pinyin(&analysis) {
+            // Which script the customer reads is not known from it.
+            analysis.language = None;
+        }
         self.sounds.read(&analysis, &self.table, &self.analyzer).unwrap_or(analysis)
     }
 

@@ -115,7 +115,6 @@ impl Sounds {
         }
         text.push_str(&analysis.text[end..]);
         let words = analyzer.words(&text);
-        // Pinyin is no English: which script the customer reads is not known from it.
         let language = analysis.language.filter(|language| *language != Language::En);
         Some(Analysis { text, words, full: analysis.full.clone(), language })
     }
@@ -223,6 +222,26 @@ fn fits(mut room: usize) -> impl FnMut(&&str) -> bool {
     }
 }
 
+/// Whether a Latin text is pinyin rather than English, known to the corpus or not: most words are syllables and none is a
+/// common English word.
+pub(super) fn looks_like_pinyin(analysis: &Analysis) -> bool {
+    if analysis.language != Some(Language::En) || analysis.text.chars().any(is_han_character) {
+        return false;
+    }
+    let words: Vec<&str> = analysis.text.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let spelled = words.iter().filter(|word| is_spelled(word)).count();
+    words.len() <= MOST_WORDS
+        && 3 * spelled >= 2 * words.len()
+        && !words.iter().any(|word| COMMON_ENGLISH.contains(word))
+}
+
+/// Words that an English message can hardly do without, among them those that are spelled like pinyin.
+const COMMON_ENGLISH: [&str; 36] = [
+    "a", "an", "the", "i", "you", "he", "she", "it", "we", "they", "me", "my", "your", "is", "are", "was", "do",
+    "does", "can", "have", "has", "to", "of", "in", "on", "for", "and", "what", "how", "when", "where", "why", "not",
+    "no", "women", "men",
+];
+
 fn enter<K>(entry: std::collections::hash_map::Entry<'_, K, Known>, word: &str, holding: u32) {
     // Words come by falling count: the first keeps the place.
     entry.and_modify(|known| known.clear &= known.holding >= 2 * holding).or_insert_with(|| Known {
@@ -239,6 +258,9 @@ fn syllables(word: &str) -> Option<Vec<&'static str>> {
 
 /// Whether the letters are syllables one after another.
 fn is_spelled(letters: &str) -> bool {
+    if !letters.is_ascii() {
+        return false;
+    }
     let mut reached = vec![false; letters.len() + 1];
     reached[0] = true;
     for start in 0..letters.len() {

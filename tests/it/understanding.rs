@@ -57,6 +57,10 @@ async fn pinyin_is_answered_in_chinese() {
         assert_eq!(decision.entry(), entry, "{text}: {}", decision.summary());
         assert_eq!(decision.language(), "zh-Hans", "{text}");
     }
+    for text in ["kuaidi dao nar le", "wo xiang wen yi xia"] {
+        let decision = app.say(text, text).await;
+        assert_eq!(decision.language(), "zh-Hans", "{text}: {}", decision.summary());
+    }
     let english = app.say("english", "when will it ship").await;
     assert_eq!(english.language(), "en");
 }
