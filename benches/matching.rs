@@ -83,16 +83,16 @@ fn run_self(arguments: &[&Path]) -> anyhow::Result<()> {
     if status.success() { Ok(()) } else { bail!("{arguments:?} failed: {status}") }
 }
 
+/// As `yingda eval` builds it.
+fn matcher(entries: &[Entry], analyzer: &Arc<Analyzer>, index: Option<&Path>) -> anyhow::Result<Matcher> {
+    let extras = Extras { out_of_scope: &built_in_out_of_scope(), ..Extras::default() };
+    Ok(build_matcher(entries, analyzer, "", extras, index)?)
+}
+
 fn build(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
     let (analyzer, entries, _) = setup(texts, size)?;
     let started = Instant::now();
-    let matcher = build_matcher(
-        &entries,
-        &analyzer,
-        "",
-        Extras { out_of_scope: &built_in_out_of_scope(), ..Extras::default() },
-        Some(index),
-    )?;
+    let matcher = matcher(&entries, &analyzer, Some(index))?;
     print_seconds("build", started);
     black_box(matcher);
     println!("  resident after the build  {}", Memory::now()?);
@@ -116,8 +116,7 @@ fn learn(texts: &Path, size: usize) -> anyhow::Result<()> {
     let analyzer = Arc::new(built_in_analyzer()?);
     let without = Memory::now()?;
     let started = Instant::now();
-    let extras = Extras { out_of_scope: &built_in_out_of_scope(), ..Extras::default() };
-    let matcher = build_matcher(&entries, &analyzer, "", extras, None)?;
+    let matcher = matcher(&entries, &analyzer, None)?;
     print_seconds("analyse, index, learn", started);
     println!("  resident before           {without}");
     println!("  resident after            {}", Memory::now()?);
@@ -130,13 +129,7 @@ fn ask(texts: &Path, size: usize, index: &Path) -> anyhow::Result<()> {
     let (analyzer, entries, queries) = setup(texts, size)?;
     println!("  resident without matcher  {}", Memory::now()?);
     let started = Instant::now();
-    let matcher = build_matcher(
-        &entries,
-        &analyzer,
-        "",
-        Extras { out_of_scope: &built_in_out_of_scope(), ..Extras::default() },
-        Some(index),
-    )?;
+    let matcher = matcher(&entries, &analyzer, Some(index))?;
     print_seconds("open, index up to date", started);
     println!("  resident after opening    {}", Memory::now()?);
     let rounds = std::env::var("ROUNDS").map_or(Ok(5), |rounds| rounds.parse::<usize>())?;

@@ -180,8 +180,8 @@ fn fingerprint(corpus: &Corpus) -> String {
         feed(&format!("{:?}{:?}{:?}{}", entry.audience, entry.scope, entry.validity, entry.agents_only));
     }
     feed(&format!(
-        "{:?}{:?}{:?}{:?}{:?}",
-        corpus.scripts, corpus.variables, corpus.acts, corpus.fillers, corpus.out_of_scope
+        "{:?}{:?}{:?}{:?}{:?}{:?}",
+        corpus.scripts, corpus.variables, corpus.acts, corpus.fillers, corpus.out_of_scope, corpus.has_own_out_of_scope
     ));
     [&corpus.lexicon.dictionary, &corpus.lexicon.synonyms, &corpus.lexicon.rewrites]
         .into_iter()

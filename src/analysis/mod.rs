@@ -127,6 +127,13 @@ impl Analyzer {
         Analysis { text: normalised.text[core].to_owned(), full: normalised.text, language: normalised.language, words }
     }
 
+    /// What the matcher needs to know of a text that is canonical already.
+    #[must_use]
+    pub fn again(&self, canonical: &str) -> Analysis {
+        let words = self.segmenter.words(canonical);
+        Analysis { text: canonical.to_owned(), full: canonical.to_owned(), language: None, words }
+    }
+
     /// Canonical text of `raw`, fillers included. Idempotent.
     #[must_use]
     pub fn canonical(&self, raw: &str) -> String {

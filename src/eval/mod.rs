@@ -14,9 +14,6 @@ use crate::matching::{Matcher, Question, Thresholds};
 /// Entries ranked per query: as many as MRR@10 needs.
 const RANKED: usize = 10;
 
-/// Most entries a menu shows.
-const MENU: usize = 3;
-
 /// Runs every query through the matcher, one at a time; `vector` gives that of a text, if there is an embedding model.
 ///
 /// # Errors
@@ -42,7 +39,7 @@ pub fn run(
             confidence: found.best().map_or(0.0, |best| f64::from(best.confidence)),
             action: match thresholds.verdict(&found) {
                 crate::matching::Verdict::Answer => Action::Answer,
-                crate::matching::Verdict::Menu(entries) => Action::Menu(entries.min(MENU)),
+                crate::matching::Verdict::Menu(entries) => Action::Menu(entries),
                 crate::matching::Verdict::Abstain => Action::Abstain,
             },
             micros,

@@ -1,7 +1,8 @@
 //! Messages that ask more than one thing, and messages that ask only half of one.
 
 use super::matcher::Matcher;
-use crate::analysis::sense::{Sense, sense};
+use super::vector::dot;
+use crate::analysis::sense::sense;
 use crate::analysis::{Analysis, Word, letters};
 
 /// Clauses of one message that are looked for by themselves.
@@ -64,38 +65,29 @@ fn fragment<'a>(canonical: &'a str, words: &[Word]) -> Option<&'a str> {
 }
 
 impl Matcher {
-    /// A canonical text, analysed again.
-    pub(super) fn read_again(&self, canonical: &str) -> Analysis {
-        let words = self.analyzer().words(canonical);
-        Analysis { full: canonical.to_owned(), text: canonical.to_owned(), language: None, words }
-    }
-
     /// What a message adds that leans on the customer's last question (「那退货呢」 after 「换货怎么操作」), and its readings:
     /// the question with the word that means most nearly the same replaced, then question and message together; `None`
     /// when the message stands by itself.
     pub(super) fn follow_ups(&self, last: &str, analysis: &Analysis) -> Option<(Analysis, Vec<Analysis>)> {
         let words = if last.is_empty() { Vec::new() } else { self.analyzer().words(&analysis.full) };
         let fragment = fragment(&analysis.full, &words)?;
-        let added = self.read_again(fragment);
+        let added = self.analyzer().again(fragment);
         let meant = sense(&added);
         let last_words = self.analyzer().words(last);
         let alike = last_words
             .iter()
             .filter(|word| !word.inner)
-            .map(|known| (cosine(&sense(&self.read_again(&last[known.span.clone()])), &meant), known));
+            .map(|known| (dot(&sense(&self.analyzer().again(&last[known.span.clone()])), &meant), known));
         let nearest = alike
             .filter(|(alike, _)| *alike >= ALIKE)
             .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.span.start.cmp(&a.1.span.start)));
         let replaced =
             nearest.map(|(_, known)| format!("{}{fragment}{}", &last[..known.span.start], &last[known.span.end..]));
-        let readings = replaced.into_iter().chain([format!("{last},{fragment}")]).map(|text| self.read_again(&text));
+        let readings =
+            replaced.into_iter().chain([format!("{last},{fragment}")]).map(|text| self.analyzer().again(&text));
         let readings = readings.collect();
         Some((added, readings))
     }
-}
-
-fn cosine(left: &Sense, right: &Sense) -> f32 {
-    left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

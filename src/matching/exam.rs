@@ -45,8 +45,7 @@ impl Exam<'_> {
     fn held_out(&self, phrasing: u32) -> Result<[Option<Trial>; 2], IndexError> {
         let table = &self.matcher.table;
         let text = table.text(phrasing as usize);
-        let words = self.matcher.analyzer().words(text);
-        let analysis = Analysis { text: text.to_owned(), full: text.to_owned(), language: None, words };
+        let analysis = self.matcher.analyzer().again(text);
         let meaning = self.space.meanings.map(|meanings| meanings.numbers(phrasing as usize).collect());
         let query = Query::new(&analysis, table, meaning);
         let among = Among { holds: &|_| true, without: Some((phrasing, self.held_out)) };

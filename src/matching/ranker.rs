@@ -11,9 +11,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::features::Features;
 use super::query::{Query, probe};
 use super::ridge;
-use super::space::{Example, Space, dense_dot};
+use super::space::{Example, Space};
 use super::table::Unit;
-use crate::analysis::{Analysis, Analyzer};
+use super::vector::dot;
+use crate::analysis::Analyzer;
 use crate::index::{Budget, IndexError, PhrasingIndex};
 use crate::parallel;
 
@@ -85,7 +86,7 @@ impl Model {
         let weight =
             |unit: Unit| self.units.binary_search_by_key(&unit, |(known, _)| *known).map_or(0.0, |at| self.units[at].1);
         let of_units: f32 = example.units.iter().map(|(unit, value)| weight(*unit) * value).sum();
-        of_units + dense_dot(&self.dense, &example.dense)
+        of_units + dot(&self.dense, &example.dense)
     }
 }
 
@@ -136,9 +137,7 @@ impl Ranker {
         features.learned = held_out.copied().unwrap_or_else(|| model.score(example)).clamp(0.0, 1.0);
         features.trust = trust(self.phrasings[entry as usize]);
     }
-}
 
-impl Ranker {
     /// Number of phrasings of an entry.
     pub fn phrasings(&self, entry: u32) -> u32 {
         self.phrasings.get(entry as usize).copied().unwrap_or(0)
@@ -211,8 +210,7 @@ impl Pupil<'_> {
         let mut nearest: FxHashMap<u32, f32> = FxHashMap::default();
         for phrasing in own.iter().take(self.effort.probes) {
             let text = table.text(*phrasing as usize);
-            let words = self.analyzer.words(text);
-            let analysis = Analysis { text: text.to_owned(), full: text.to_owned(), language: None, words };
+            let analysis = self.analyzer.again(text);
             let query = Query::new(
                 &analysis,
                 table,

@@ -27,12 +27,12 @@ const MOST_IN_RUN: usize = 20;
 const MOST_WORDS: usize = 40;
 
 /// Latin words that are no abbreviation of Chinese ones from a shop: units, sizes, laughter, thanks and curses.
-const LATIN: [&str; 75] = [
+const LATIN: [&str; 73] = [
     "kg", "cm", "mm", "ml", "xs", "xl", "xxl", "gb", "mb", "wx", "qq", "id", "ok", "vip", "app", "pc", "tv", "no",
     "hi", "my", "dm", "wifi", "usb", "ems", "dhl", "hk", "tw", "ios", "plus", "pro", "max", "thx", "ty", "np", "plz",
     "pls", "btw", "omg", "lol", "hh", "hhh", "hhhh", "sb", "jb", "wk", "wc", "cao", "tmd", "nmd", "nm", "md", "gg",
-    "mm", "dd", "jj", "pp", "bb", "kk", "xx", "zz", "yy", "ww", "bc", "gd", "nd", "zs", "pt", "pl", "ch", "ry", "jc",
-    "jy", "rnm", "zz", "sx",
+    "dd", "jj", "pp", "bb", "kk", "xx", "zz", "yy", "ww", "bc", "gd", "nd", "zs", "pt", "pl", "ch", "ry", "jc", "jy",
+    "rnm", "sx",
 ];
 
 /// English words that are spelled like Chinese ones.

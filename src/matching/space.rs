@@ -3,7 +3,7 @@
 use super::meaning::Meanings;
 use super::query::Query;
 use super::table::{Phrasings, Unit};
-use super::vector::{cosine, numbers};
+use super::vector::{cosine, dot, numbers};
 
 /// Weight of the cosine of senses beside that of units, which is 1.
 pub(super) const SENSE: f32 = 0.3;
@@ -73,7 +73,7 @@ impl<'a> Space<'a> {
 
 impl Example {
     pub fn dot(&self, other: &Self) -> f32 {
-        sparse_dot(&self.units, &other.units) + dense_dot(&self.dense, &other.dense)
+        sparse_dot(&self.units, &other.units) + dot(&self.dense, &other.dense)
     }
 }
 
@@ -89,16 +89,4 @@ fn sparse_dot(left: &[(Unit, f32)], right: &[(Unit, f32)]) -> f32 {
         }
     }
     sum
-}
-
-/// Over the shorter of the two: a query without a meaning has a shorter part.
-pub(super) fn dense_dot(left: &[f32], right: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0_f32; LANES];
-    for (left, right) in left.chunks(LANES).zip(right.chunks(LANES)) {
-        for ((sum, a), b) in sums.iter_mut().zip(left).zip(right) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum()
 }

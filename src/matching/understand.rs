@@ -88,7 +88,7 @@ impl Matcher {
         let least = if is_sure_alone { confidence(alone) + CLEARLY } else { 0.0 };
         let Some((fragment, readings)) = self.follow_ups(last, analysis) else { return Ok(None) };
         // The last question alone finds its answer again: what was added must point somewhere itself, and elsewhere.
-        let before = entry(&self.find(&self.read_again(last), 1, &rank)?);
+        let before = entry(&self.find(&self.analyzer().again(last), 1, &rank)?);
         let pointed: Vec<u32> =
             self.find(&fragment, POINTED, &rank)?.candidates.iter().map(|known| known.entry).collect();
         let mut likely = None;

@@ -23,13 +23,18 @@ const LANES: usize = 16;
 
 /// Cosine of a vector and a kept one, as far as the bytes tell, 0..=1: vectors that point apart have nothing in common.
 pub(super) fn cosine(left: &[f32], right: &[i8]) -> f32 {
+    (dot(left, right) / scale(right.len())).clamp(0.0, 1.0)
+}
+
+/// Dot product over the shorter of the two.
+pub(super) fn dot<T: Copy + Into<f32>>(left: &[f32], right: &[T]) -> f32 {
     let mut sums = [0.0_f32; LANES];
     for (left, right) in left.chunks(LANES).zip(right.chunks(LANES)) {
         for ((sum, a), b) in sums.iter_mut().zip(left).zip(right) {
-            *sum += a * f32::from(*b);
+            *sum += a * (*b).into();
         }
     }
-    (sums.iter().sum::<f32>() / scale(right.len())).clamp(0.0, 1.0)
+    sums.iter().sum()
 }
 
 /// `vector` with length 1; `None` when it has none, or is not made of finite numbers.

@@ -17,6 +17,8 @@ pub(super) struct Cache {
     /// `None` keeps them in memory only.
     file: Option<PathBuf>,
     vectors: FxHashMap<Key, Vec<f32>>,
+    /// Whether there is something that the file does not have.
+    is_new: bool,
 }
 
 impl Cache {
@@ -26,7 +28,7 @@ impl Cache {
         let file = folder.map(|folder| folder.join(format!("vectors-{name}.bin")));
         let vectors =
             file.as_ref().and_then(|file| std::fs::read(file).ok()).and_then(|bytes| read(&bytes)).unwrap_or_default();
-        Self { file, vectors }
+        Self { file, vectors, is_new: false }
     }
 
     /// Texts without a vector, each once.
@@ -48,15 +50,16 @@ impl Cache {
 
     pub fn keep(&mut self, text: &str, vector: Vec<f32>) {
         self.vectors.insert(key(text), vector);
+        self.is_new = true;
     }
 
     pub fn get(&self, text: &str) -> Option<Vec<f32>> {
         self.vectors.get(&key(text)).cloned()
     }
 
-    /// Writes the vectors of these texts, and of no others, in place of the file there was.
+    /// Writes the vectors of these texts, and of no others, in place of the file there was; leaves a file that lacks none.
     pub fn save(&self, texts: &[&str]) -> io::Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = self.file.as_ref().filter(|_| self.is_new) else { return Ok(()) };
         let folder = file.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         let mut workshop = tempfile::Builder::new().prefix(".vectors-").tempfile_in(folder)?;
@@ -103,6 +106,17 @@ fn read(bytes: &[u8]) -> Option<FxHashMap<Key, Vec<f32>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vectors_of_two_models_are_noticed() {
+        let mut cache = Cache::open(None, "http://a", "m");
+        cache.keep("a", vec![1.0, 2.0]);
+        assert!(!cache.is_mixed());
+        cache.keep("b", vec![1.0]);
+        assert!(cache.is_mixed());
+        cache.clear();
+        assert!(!cache.is_mixed() && cache.missing(&["a"]) == ["a"]);
+    }
 
     #[test]
     fn what_is_kept_is_read_again_and_a_damaged_file_is_not() {

@@ -137,6 +137,30 @@ async fn vectors_join_the_features_and_are_fetched_once() {
 }
 
 #[tokio::test]
+async fn another_model_under_the_same_name_is_fetched_anew() {
+    let index = tempfile::tempdir().unwrap();
+    let of = |length: usize| {
+        move |_, texts: &[String]| {
+            let data: Vec<Value> =
+                (0..texts.len()).map(|at| json!({ "index": at, "embedding": vec![1.0; length] })).collect();
+            malformed(json!({ "data": data }).to_string())
+        }
+    };
+    let (url, asked) = stand_in(move |at, texts| of(if at < 1 { 16 } else { 8 })(at, texts)).await;
+    let lengths = tokio::task::spawn_blocking(move || {
+        let mut config = SemanticConfig::new(&url, "m");
+        config.key = Some("sk-secret".to_owned());
+        let semantic = Semantic::new(config).unwrap();
+        let lengths = |texts: &[&str]| -> Vec<usize> {
+            semantic.vectors(texts, Some(index.path())).unwrap().iter().map(Vec::len).collect()
+        };
+        [lengths(&["a", "b"]), lengths(&["a", "b", "c"])]
+    });
+    assert_eq!(lengths.await.unwrap(), [vec![16; 2], vec![8; 3]]);
+    assert_eq!(asked.load(Ordering::SeqCst), 3, "two, then the new one, then all of them");
+}
+
+#[tokio::test]
 async fn a_build_without_honest_vectors_goes_by_words() {
     for say in [
         (|_, _: &[String]| malformed("{\"data\": []}")) as fn(usize, &[String]) -> Option<(String, String)>,
