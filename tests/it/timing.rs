@@ -9,8 +9,9 @@ use tempfile::TempDir;
 use yingda::bot::Bot;
 use yingda::conversation::event::{Context, EventKind, Id, InboundEvent};
 use yingda::conversation::store::SqliteStore;
+use yingda::knowledge::Knowledge;
 
-use crate::harness::{Decision, configuration, fixture_shop};
+use crate::harness::{Decision, configuration, fixture_shop, starter_pack};
 
 /// A shop whose clock the test sets.
 struct Desk {
@@ -22,11 +23,15 @@ struct Desk {
 
 impl Desk {
     async fn open(config: &str) -> Self {
+        Self::over(fixture_shop(), config).await
+    }
+
+    async fn over(knowledge: Arc<Knowledge>, config: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&data.path().join("yingda.db")).await.unwrap();
         let shops = Arc::new(configuration(config).shops);
         Self {
-            bot: Bot::new(fixture_shop(), Arc::new(store), shops),
+            bot: Bot::new(knowledge, Arc::new(store), shops),
             now: "2026-11-22T10:00:00[Asia/Shanghai]".parse().unwrap(),
             messages: Cell::new(0),
             _data: data,
@@ -83,6 +88,15 @@ async fn a_customer_is_greeted_again_after_the_gap_and_not_before() {
     let nearly = SignedDuration::from_secs(6 * 3600 - 1);
     assert_eq!(desk.pass(nearly).say("c", "有人吗").await.action(), "silent");
     assert_eq!(desk.pass(SignedDuration::from_hours(6)).say("c", "在吗").await.action(), "greet");
+}
+
+#[tokio::test]
+async fn half_a_question_leans_on_the_last_one_until_the_gap_and_not_after() {
+    let mut desk = Desk::over(starter_pack(), "").await;
+    desk.say("c", "怎么退款").await;
+    assert_eq!(desk.pass(SignedDuration::from_hours(23)).say("c", "那多久到账呢").await.entry(), "refund-when");
+    let after = desk.pass(SignedDuration::from_hours(24)).say("c", "那多久到账呢").await;
+    assert_ne!(after.action(), "answer", "{}", after.summary());
 }
 
 #[tokio::test]
