@@ -6,20 +6,15 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 use toml::Spanned;
-use toml::value::Datetime;
 
-use super::answer::Wording;
 use super::fault::{Fault, Faults};
-use super::raw::{ActKind, RawAct, RawAnswer, RawEntry, RawMode, RawScript, RawWordings, TomlFile};
+use super::order::OrderState;
+use super::raw::{ActKind, RawAct, RawEntry, RawMode, RawScript, TomlFile};
 use super::read::{SourceFile, read_folder};
-use super::scope::Validity;
-use super::script::{Conditions, Script, ScriptKind};
-use super::{Corpus, Entry, jsonl, lint};
-use crate::analysis::language::Language;
+use super::{Corpus, Entry, jsonl, lint, valid};
 use crate::analysis::lexicon::{Lexicon, LexiconFault, LexiconSource};
 use crate::analysis::speech::ActPhrases;
 use crate::analysis::{AnalysisError, Analyzer};
-use crate::hours::Week;
 
 /// A corpus without errors, and the analyzer that its lexicon gives.
 #[derive(Debug)]
@@ -118,16 +113,20 @@ pub(super) struct Draft {
     pub entries: Vec<Place>,
     /// Lines of an entry's phrasings, in their order.
     pub phrasings: Vec<Vec<usize>>,
+    /// Lines of state answers, by the entry's number; few entries have any.
+    pub states: BTreeMap<(usize, OrderState), usize>,
     /// A place a script.
     pub scripts: Vec<Place>,
     /// A place a value of `shop.toml`, by name.
     pub variables: Vec<Place>,
+    /// A file could not be read: what it may hold is not reported missing.
+    pub is_partial: bool,
 }
 
 impl Draft {
     fn read(files: &[SourceFile], faults: &mut Faults) -> Self {
-        let mut draft =
-            Self { corpus: Corpus { lexicon: lexicon_source(files), ..Corpus::default() }, ..Self::default() };
+        let corpus = Corpus { lexicon: lexicon_source(files), ..Corpus::default() };
+        let mut draft = Self { corpus, is_partial: faults.has_errors(), ..Self::default() };
         for file in files {
             match file.name.as_str() {
                 "scripts.toml" => draft.read_scripts(file, faults),
@@ -164,6 +163,7 @@ impl Draft {
 
     fn read_entries(&mut self, file: &SourceFile, faults: &mut Faults) {
         let Some(mut toml) = TomlFile::parse(&file.name, &file.text, faults) else {
+            self.is_partial = true;
             return;
         };
         let topic: Arc<str> = toml
@@ -180,13 +180,19 @@ impl Draft {
         check_id(toml.name, toml.line(raw.id.span().start), raw.id.get_ref(), faults);
         let mut lines = vec![toml.line(raw.question.span().start)];
         lines.extend(raw.phrasings.iter().map(|phrasing| toml.line(phrasing.span().start)));
-        let answer = wording(toml, raw.answer, faults);
-        let validity = validity(toml, raw.valid_from, raw.valid_until, faults);
+        let answer = valid::wording(toml, raw.answer, faults);
+        let validity = valid::validity(toml, raw.valid_from, raw.valid_until, faults);
+        let mut states = BTreeMap::new();
+        for (state, (line, answer)) in valid::states(toml, raw.states, faults) {
+            self.states.insert((self.entries.len(), state), line);
+            states.insert(state, answer);
+        }
         self.corpus.entries.push(Entry {
             id: raw.id.into_inner().into(),
             topic: raw.topic.map_or_else(|| Arc::clone(topic), Arc::from),
             phrasings: std::iter::once(raw.question).chain(raw.phrasings).map(Spanned::into_inner).collect(),
             answer,
+            states: Arc::new(states),
             audience: raw.audience,
             related: raw.related.into_iter().map(|id| id.into_inner().into()).collect(),
             agents_only: raw.agents_only,
@@ -203,7 +209,7 @@ impl Draft {
         };
         let name: Arc<str> = file.name.as_str().into();
         for (line, raw) in toml.items::<RawScript>("script", faults) {
-            let script = script(&toml, raw, faults);
+            let script = valid::script(&toml, raw, faults);
             self.corpus.scripts.push(script);
             self.scripts.push(Place { file: Arc::clone(&name), line });
         }
@@ -277,107 +283,4 @@ fn read_lexicon(source: &LexiconSource, faults: &mut Faults) -> Lexicon {
     report("synonyms.txt", found.synonyms);
     report("rewrites.txt", found.rewrites);
     lexicon
-}
-
-fn language(toml: &TomlFile<'_>, line: usize, tag: &str, faults: &mut Faults) -> Option<Language> {
-    let language = Language::from_tag(tag);
-    if language.is_none() {
-        faults.error(toml.name, line, format!("unknown language `{tag}`"), "use zh-Hans, zh-Hant or en");
-    }
-    language
-}
-
-fn wording(toml: &TomlFile<'_>, raw: Spanned<RawAnswer>, faults: &mut Faults) -> Wording {
-    let line = toml.line(raw.span().start);
-    let texts = match raw.into_inner() {
-        RawAnswer::Text(text) => BTreeMap::from([(Language::ZhHans, text)]),
-        RawAnswer::ByLanguage(texts) => {
-            texts.into_iter().filter_map(|(tag, text)| Some((language(toml, line, &tag, faults)?, text))).collect()
-        }
-    };
-    Wording::new(texts)
-}
-
-fn wordings(
-    toml: &TomlFile<'_>,
-    raw: Option<Spanned<RawWordings>>,
-    faults: &mut Faults,
-) -> BTreeMap<Language, Vec<String>> {
-    let Some(raw) = raw else { return BTreeMap::new() };
-    let line = toml.line(raw.span().start);
-    match raw.into_inner() {
-        RawWordings::List(list) => BTreeMap::from([(Language::ZhHans, list)]),
-        RawWordings::ByLanguage(lists) => {
-            lists.into_iter().filter_map(|(tag, list)| Some((language(toml, line, &tag, faults)?, list))).collect()
-        }
-    }
-}
-
-fn script(toml: &TomlFile<'_>, raw: RawScript, faults: &mut Faults) -> Script {
-    let line = toml.line(raw.id.span().start);
-    let wordings_by_language = wordings(toml, raw.wordings, faults);
-    let fallback = raw.fallback.map(Spanned::into_inner);
-    if fallback.is_none() && wordings_by_language.values().all(Vec::is_empty) {
-        faults.error(toml.name, line, "a script without any wording", "write [script.wordings] with at least one text");
-    }
-    if raw.event.is_some() && raw.kind != ScriptKind::Closing {
-        faults.error(toml.name, line, "`event` belongs to closing scripts", "delete `event` or set kind = \"closing\"");
-    }
-    Script {
-        id: raw.id.into_inner().into(),
-        kind: raw.kind,
-        conditions: Conditions {
-            profile: raw.profile,
-            agents: raw.agents,
-            customer: raw.customer,
-            event: raw.event,
-            shops: raw.shops,
-            channels: raw.channels,
-            schedule: raw.schedule.and_then(|hours| schedule(toml, hours, faults)),
-            validity: validity(toml, raw.valid_from, raw.valid_until, faults),
-        },
-        wordings: wordings_by_language,
-        leads: wordings(toml, raw.leads, faults),
-        fallback,
-    }
-}
-
-fn schedule(toml: &TomlFile<'_>, raw: Spanned<crate::hours::RawHours>, faults: &mut Faults) -> Option<Arc<Week>> {
-    let line = toml.line(raw.span().start);
-    Week::try_from(raw.into_inner())
-        .map_err(|error| faults.error(toml.name, line, error.to_string(), "see faq/README.md"))
-        .ok()
-        .map(Arc::new)
-}
-
-fn validity(
-    toml: &TomlFile<'_>,
-    from: Option<Spanned<Datetime>>,
-    until: Option<Spanned<Datetime>>,
-    faults: &mut Faults,
-) -> Validity {
-    let validity = Validity { from: date(toml, from, faults), until: date(toml, until.clone(), faults) };
-    if let (Some(first), Some(last), Some(place)) = (validity.from, validity.until, until)
-        && last < first
-    {
-        faults.error(
-            toml.name,
-            toml.line(place.span().start),
-            "valid_until is before valid_from",
-            "swap the two dates",
-        );
-    }
-    validity
-}
-
-fn date(toml: &TomlFile<'_>, raw: Option<Spanned<Datetime>>, faults: &mut Faults) -> Option<Date> {
-    let raw = raw?;
-    let line = toml.line(raw.span().start);
-    let date = raw.get_ref().date.filter(|_| raw.get_ref().time.is_none()).and_then(|date| {
-        Date::new(i16::try_from(date.year).ok()?, i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?).ok()
-    });
-    if date.is_none() {
-        faults.error(toml.name, line, format!("`{}` is no date", raw.get_ref()), "write a day such as 2026-11-01");
-    }
-    date
 }

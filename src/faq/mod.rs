@@ -5,11 +5,13 @@ pub mod fault;
 mod jsonl;
 mod lint;
 pub mod load;
+pub mod order;
 mod raw;
 mod read;
 pub mod scope;
 pub mod script;
 pub mod template;
+mod valid;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::answer::Wording;
+use self::order::OrderState;
 use self::scope::{Scope, Validity};
 use self::script::Script;
 use crate::analysis::lexicon::LexiconSource;
@@ -48,6 +51,8 @@ pub struct Entry {
     pub phrasings: Vec<String>,
     /// 标准答案.
     pub answer: Wording,
+    /// What is answered instead while the order is in a state; shared where there is none.
+    pub states: Arc<BTreeMap<OrderState, Wording>>,
     /// Desk that answers it.
     pub audience: Option<Audience>,
     /// Entries a reader may want next; each exists.
@@ -65,6 +70,12 @@ impl Entry {
     #[must_use]
     pub fn question(&self) -> &str {
         self.phrasings.first().map_or("", String::as_str)
+    }
+
+    /// The answer for the state of the customer's order; the general one when the state is unknown or changes nothing.
+    #[must_use]
+    pub fn answer_for(&self, state: Option<OrderState>) -> &Wording {
+        state.and_then(|state| self.states.get(&state)).unwrap_or(&self.answer)
     }
 }
 

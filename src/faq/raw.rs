@@ -29,6 +29,9 @@ pub(super) struct RawEntry {
     #[serde(default)]
     pub phrasings: Vec<Spanned<String>>,
     pub answer: Spanned<RawAnswer>,
+    /// By the name of a state, which is not checked yet.
+    #[serde(default)]
+    pub states: BTreeMap<Spanned<String>, Spanned<RawAnswer>>,
     pub topic: Option<String>,
     pub audience: Option<super::Audience>,
     #[serde(default)]
@@ -61,6 +64,8 @@ pub(super) struct RawScript {
     pub agents: Option<AgentsState>,
     pub customer: Option<CustomerKind>,
     pub event: Option<ClosingEvent>,
+    #[serde(default)]
+    pub tier: Vec<String>,
     #[serde(default)]
     pub shops: Vec<String>,
     #[serde(default)]

@@ -25,6 +25,10 @@ pub enum ScriptKind {
     Incident,
     /// The order is not paid.
     Reminder,
+    /// The order was sent.
+    Shipped,
+    /// The money was sent back.
+    Refunded,
     /// The reply clock runs out.
     Holding,
     /// A human takes over.
@@ -41,13 +45,15 @@ pub enum ScriptKind {
 
 impl ScriptKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Greeting,
         Self::Waiting,
         Self::OffHours,
         Self::Closing,
         Self::Incident,
         Self::Reminder,
+        Self::Shipped,
+        Self::Refunded,
         Self::Holding,
         Self::Handoff,
         Self::Empathy,
@@ -116,6 +122,8 @@ pub struct Conditions {
     pub customer: Option<CustomerKind>,
     /// Event that ends the conversation.
     pub event: Option<ClosingEvent>,
+    /// Tiers of customers, such as `vip`; empty means all.
+    pub tier: Vec<String>,
     /// Shop ids; empty means all.
     pub shops: Vec<String>,
     /// Channel ids; empty means all.

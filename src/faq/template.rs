@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::{Environment, UndefinedBehavior};
 
 /// Names that the situation fills; each may be missing in a given message.
-pub const SITUATION: [&str; 11] = [
+pub const SITUATION: [&str; 13] = [
     "customer_name",
     "queue_position",
     "wait_minutes",
@@ -16,6 +16,8 @@ pub const SITUATION: [&str; 11] = [
     "tracking_no",
     "carrier",
     "ship_time",
+    "tier",
+    "expected_end",
     "menu",
 ];
 

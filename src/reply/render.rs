@@ -9,6 +9,8 @@ use super::menu;
 use super::policy::ReplyScript;
 pub use super::situation::Situation;
 use crate::analysis::language::Language;
+use crate::faq::answer::Wording;
+use crate::faq::order::OrderState;
 use crate::faq::script::{Script, ScriptKind};
 use crate::faq::template::render;
 use crate::faq::{Corpus, Entry};
@@ -47,6 +49,8 @@ pub struct Wordings<'a> {
     pub language: Language,
     /// Values of placeholders.
     pub facts: BTreeMap<String, String>,
+    /// State of the customer's order, if it is known.
+    pub order: Option<OrderState>,
     /// Chooses among wordings; the same for the whole conversation.
     pub seed: u64,
     /// Whether Chinese is converted to the customer's script.
@@ -104,10 +108,14 @@ impl Wordings<'_> {
 
     fn entry(&self, id: &str, rendered: &mut Rendered) -> Option<(Language, String)> {
         let entry = (self.entry)(id)?;
-        let (language, text) = entry.answer.get(self.language)?;
-        let text = render(text, &self.facts).ok()?;
+        let filled = |answer: &Wording| {
+            let (language, text) = answer.get(self.language)?;
+            Some((language, render(text, &self.facts).ok()?))
+        };
+        // The channel may know the order's state and still not its tracking number.
+        let worded = filled(entry.answer_for(self.order)).or_else(|| filled(&entry.answer))?;
         rendered.entry_id = Some(id.to_owned());
-        Some((language, text))
+        Some(worded)
     }
 
     fn menu(&self, ids: &[String], kind: ScriptKind, rendered: &mut Rendered) -> Option<(Language, String)> {
@@ -189,4 +197,91 @@ fn first_sentence(text: &str) -> String {
         .char_indices()
         .find(|(at, c)| matches!(c, '。' | '！' | '？') || (*c == '.' && text[at + 1..].starts_with(' ')));
     end.map_or_else(|| text.to_owned(), |(at, c)| text[..at + c.len_utf8()].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::civil::date;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::faq::scope::{Scope, Validity};
+    use crate::faq::script::{AgentsState, CustomerKind, Profile};
+
+    fn chinese(text: &str) -> Wording {
+        Wording::new(BTreeMap::from([(Language::ZhHans, text.to_owned())]))
+    }
+
+    fn entry() -> Entry {
+        let shipped = chinese("已由{{ carrier | default(\"快递\") }}发出，单号{{ tracking_no }}。");
+        Entry {
+            id: "urge".into(),
+            topic: "dispatch".into(),
+            phrasings: vec!["怎么还没发货".to_owned()],
+            answer: chinese("付款后两天内发出。"),
+            states: Arc::new(BTreeMap::from([
+                (OrderState::Shipped, shipped),
+                (OrderState::Unpaid, chinese("还没付款，付款后才发。")),
+            ])),
+            audience: None,
+            related: Vec::new(),
+            agents_only: false,
+            scope: Arc::new(Scope::default()),
+            validity: Validity::default(),
+        }
+    }
+
+    /// What the entry says to a customer whose order is in a state, with these facts known.
+    fn said(order: Option<OrderState>, facts: &[(&str, &str)]) -> Option<String> {
+        let entry = entry();
+        let now = date(2026, 11, 22).to_zoned(TimeZone::UTC).unwrap();
+        let words = Wordings {
+            corpus: &Corpus::default(),
+            entry: &|id| (id == "urge").then_some(&entry),
+            situation: Situation {
+                shop: "s",
+                channel: "c",
+                now: &now,
+                profile: Profile::Everyday,
+                agents: AgentsState::Free,
+                customer: CustomerKind::New,
+                event: None,
+                tier: None,
+            },
+            language: Language::ZhHans,
+            facts: facts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            order,
+            seed: 0,
+            reply_script: ReplyScript::AsWritten,
+            traditionalise: &str::to_owned,
+        };
+        let mut rendered = Rendered::default();
+        let worded = words.entry("urge", &mut rendered)?;
+        assert_eq!(rendered.entry_id.as_deref(), Some("urge"));
+        Some(worded.1)
+    }
+
+    #[test]
+    fn the_state_of_the_order_chooses_the_answer() {
+        assert_eq!(said(Some(OrderState::Unpaid), &[]).as_deref(), Some("还没付款，付款后才发。"));
+        assert_eq!(
+            said(Some(OrderState::Shipped), &[("tracking_no", "YT1")]).as_deref(),
+            Some("已由快递发出，单号YT1。")
+        );
+    }
+
+    #[test]
+    fn the_general_answer_stands_in_where_the_state_is_unknown_or_changes_nothing() {
+        for order in [None, Some(OrderState::Paid), Some(OrderState::Closed)] {
+            assert_eq!(said(order, &[("tracking_no", "YT1")]).as_deref(), Some("付款后两天内发出。"), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_answer_that_lacks_a_value_falls_back_to_the_general_one() {
+        let known = [("carrier", "中通")];
+        assert_eq!(said(Some(OrderState::Shipped), &known).as_deref(), Some("付款后两天内发出。"));
+    }
 }

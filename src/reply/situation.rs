@@ -21,6 +21,8 @@ pub struct Situation<'a> {
     pub customer: CustomerKind,
     /// What ends the conversation, if anything does.
     pub event: Option<ClosingEvent>,
+    /// The customer's tier, if the channel knows it.
+    pub tier: Option<&'a str>,
 }
 
 impl Situation<'_> {
@@ -39,19 +41,54 @@ impl Situation<'_> {
 
     /// Number of conditions, or `None` when one does not hold.
     fn strength(&self, conditions: &Conditions) -> Option<usize> {
-        let list = |list: &[String], value: &str| (!list.is_empty()).then(|| list.iter().any(|known| known == value));
+        let list = |list: &[String], value: Option<&str>| {
+            (!list.is_empty()).then(|| value.is_some_and(|value| list.iter().any(|known| known == value)))
+        };
         let validity = conditions.validity;
         let checks = [
             conditions.profile.map(|profile| profile == self.profile),
             conditions.agents.map(|agents| agents == self.agents),
             conditions.customer.map(|customer| customer == self.customer),
             conditions.event.map(|event| Some(event) == self.event),
-            list(&conditions.shops, self.shop),
-            list(&conditions.channels, self.channel),
+            list(&conditions.tier, self.tier),
+            list(&conditions.shops, Some(self.shop)),
+            list(&conditions.channels, Some(self.channel)),
             conditions.schedule.as_ref().map(|week| week.is_open(self.now)),
             (validity.from.is_some() || validity.until.is_some()).then(|| validity.contains(self.now.date())),
         ];
         let held: Vec<bool> = checks.into_iter().flatten().collect();
         held.iter().all(|held| *held).then_some(held.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    fn strength(tier: Option<&str>, conditions: &Conditions) -> Option<usize> {
+        let now = date(2026, 11, 22).to_zoned(TimeZone::UTC).unwrap();
+        let situation = Situation {
+            shop: "s",
+            channel: "c",
+            now: &now,
+            profile: Profile::Everyday,
+            agents: AgentsState::Free,
+            customer: CustomerKind::New,
+            event: None,
+            tier,
+        };
+        situation.strength(conditions)
+    }
+
+    #[test]
+    fn a_script_for_a_tier_is_for_nobody_else_and_counts_as_one_condition() {
+        let vip = Conditions { tier: vec!["vip".to_owned(), "gold".to_owned()], ..Conditions::default() };
+        assert_eq!(strength(Some("gold"), &vip), Some(1));
+        assert_eq!(strength(Some("silver"), &vip), None);
+        assert_eq!(strength(None, &vip), None);
+        assert_eq!(strength(Some("gold"), &Conditions::default()), Some(0));
     }
 }

@@ -7,6 +7,7 @@ use yingda::analysis::language::Language;
 use yingda::faq::Entry;
 use yingda::faq::fault::{Fault, Severity};
 use yingda::faq::load::{LoadError, load};
+use yingda::faq::order::OrderState;
 use yingda::faq::script::ScriptKind;
 
 use crate::harness::{Plan, TODAY, editable, fixture, project, starter_pack};
@@ -227,6 +228,89 @@ fn jsonl_entries_are_checked_like_toml_entries() {
     }
 }
 
+/// The entry `probe` of an otherwise good folder, with these keys besides id and question.
+fn probe(keys: &str) -> Entry {
+    let folder = editable(&fixture("shop"));
+    let text = format!("[[entry]]\nid = \"probe\"\nquestion = \"能刻字吗\"\n{keys}");
+    std::fs::write(folder.path().join("probe.toml"), text).unwrap();
+    let loaded = load(folder.path(), TODAY).unwrap_or_else(|error| panic!("{keys}: {error:?}"));
+    assert!(!loaded.warnings.iter().any(|fault| fault.file == "probe.toml"), "{}", shown(&loaded.warnings));
+    loaded.corpus.entries.into_iter().find(|entry| &*entry.id == "probe").unwrap()
+}
+
+#[test]
+fn a_state_answer_may_be_written_like_any_answer() {
+    for keys in [
+        "[entry.answer]\nzh-Hans = \"可以免费刻六个字。\"\n[entry.states.shipped]\nzh-Hans = \"已经发出，刻不了了。\"",
+        "answer = \"可以免费刻六个字。\"\nstates = { shipped = \"已经发出，刻不了了。\" }",
+        "answer = \"可以免费刻六个字。\"\nstates.shipped = { zh-Hans = \"已经发出，刻不了了。\" }",
+        "states = { shipped = \"已经发出，刻不了了。\" }\n[entry.answer]\nzh-Hans = \"可以免费刻六个字。\"",
+    ] {
+        let entry = probe(keys);
+        let said = |state| entry.answer_for(state).get(Language::ZhHans).map(|(_, text)| text);
+        assert_eq!(said(Some(OrderState::Shipped)), Some("已经发出，刻不了了。"), "{keys}");
+        for state in [None, Some(OrderState::Unpaid)] {
+            assert_eq!(said(state), Some("可以免费刻六个字。"), "{keys}");
+        }
+    }
+}
+
+#[test]
+fn a_state_answer_may_mention_what_the_situation_gives() {
+    let entry =
+        probe("answer = \"可以免费刻六个字。\"\nstates = { shipped = \"已由{{ carrier }}发出：{{ tracking_no }}\" }");
+    assert_eq!(entry.states.len(), 1);
+}
+
+#[test]
+fn a_fault_of_a_state_answer_names_its_own_line() {
+    let head = "[[entry]]\nid = \"probe\"\nquestion = \"能刻字吗\"\nanswer = \"可以免费刻六个字。\"\n";
+    for (states, line, what) in [
+        ("[entry.states.shipped]\nzh-Hans = \"XXX天后到。\"", 5, "`probe` when shipped"),
+        ("[entry.states.paid]\nzh-Hans = \"正在备货。\"\n[entry.states.sent]\nen = \"Sent.\"", 7, "`sent`"),
+        ("states = { paid = \"正在备货。\", closed = \"可以免费刻六个字。\" }", 5, "the same as the general answer"),
+        ("[entry.states]\npaid = \"正在备货。\"\nclosed = \"{{ menu }}\"", 7, "no source for {{ menu }}"),
+    ] {
+        let found = with_file("probe.toml", format!("{head}{states}\n"));
+        assert_eq!(found.len(), 1, "{states}: {}", shown(&found));
+        assert!(found[0].line == line && found[0].what.contains(what), "{states}: {}", shown(&found));
+        assert!(!found[0].mend.is_empty());
+    }
+}
+
+#[test]
+fn a_script_may_be_for_some_tiers_of_customers() {
+    let folder = editable(&fixture("shop"));
+    let file = folder.path().join("scripts.toml");
+    let text = "\n[[script]]\nid = \"gold\"\nkind = \"shipped\"\ntier = [\"vip\", \"gold\"]\nwordings = [\"已经优先发出了。\"]\n";
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + text).unwrap();
+    let loaded = load(folder.path(), TODAY).unwrap();
+    let script = loaded.corpus.scripts.iter().find(|script| &*script.id == "gold").unwrap();
+    assert_eq!((script.kind, script.conditions.tier.join(" ")), (ScriptKind::Shipped, "vip gold".to_owned()));
+}
+
+#[test]
+fn a_related_entry_that_does_not_exist_is_found() {
+    let text = "[[entry]]\nid = \"probe\"\nquestion = \"能刻字吗\"\nanswer = \"可以免费刻六个字。\"\nrelated = [\"ship\", \"nowhere\"]\n";
+    let found = with_file("probe.toml", text);
+    assert_eq!(found.len(), 1, "{}", shown(&found));
+    assert!(found[0].what.contains("`nowhere`, which does not exist"), "{}", shown(&found));
+}
+
+#[test]
+fn entries_of_a_file_that_cannot_be_read_are_not_reported_missing() {
+    let folder = editable(&fixture("shop"));
+    let text =
+        "[[entry]]\nid = \"probe\"\nquestion = \"能刻字吗\"\nanswer = \"可以免费刻六个字。\"\nrelated = [\"ship\"]\n";
+    std::fs::write(folder.path().join("probe.toml"), text).unwrap();
+    for broken in [b"[[entry]]\nid = \"ship".as_slice(), b"\xff\xff"] {
+        std::fs::write(folder.path().join("goods.toml"), broken).unwrap();
+        let mut found = faults(folder.path());
+        found.retain(|fault| fault.severity == Severity::Error);
+        assert!(!found.is_empty() && found.iter().all(|fault| fault.file == "goods.toml"), "{}", shown(&found));
+    }
+}
+
 #[test]
 fn a_missing_folder_is_named() {
     let found = faults(&project("no-such-folder"));
@@ -422,6 +506,22 @@ mod starter_pack_promises {
                 for language in Language::ALL {
                     let wordings = script.wordings.get(&language).map_or(0, Vec::len);
                     assert!(wordings >= 2, "{} has {wordings} wordings in {language}", script.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_order_script_can_be_sent_when_the_channel_names_no_parcel() {
+        let generation = starter_pack().current();
+        for kind in [ScriptKind::Shipped, ScriptKind::Refunded] {
+            for script in generation.corpus.scripts.iter().filter(|script| script.kind == kind) {
+                let fallback = script.fallback.as_deref().expect("a fallback");
+                assert!(yingda::faq::template::placeholders(fallback).is_empty(), "{}", script.id);
+                for (language, wordings) in &script.wordings {
+                    let sendable =
+                        |text: &String| yingda::faq::template::render(text, &generation.corpus.variables).is_ok();
+                    assert!(wordings.iter().any(sendable), "{} in {language}", script.id);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What a corpus must fulfil beyond its files' shape; every fault is reported, none stops the search for others.
 
+mod states;
 mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,7 @@ impl Lint<'_> {
         let (entry, place) = (&draft.corpus.entries[number], &draft.entries[number]);
         let mut faults = Faults::default();
         self.answer(entry, place, &mut faults);
+        self.states(draft, number, &mut faults);
         let keys: Vec<String> = entry.phrasings.iter().map(|phrasing| self.analyzer.key(phrasing)).collect();
         for (place_in_entry, _) in keys.iter().enumerate().filter(|(_, key)| key.is_empty()) {
             let what = format!("the phrasing 「{}」 holds no letter", entry.phrasings[place_in_entry]);
@@ -87,6 +89,9 @@ impl Lint<'_> {
                 let what = format!("the id `{}` stands in {}:{} already", entry.id, known.file, known.line);
                 faults.error(&place.file, place.line, what, "give each entry an id of its own");
             }
+        }
+        if draft.is_partial {
+            return;
         }
         for (entry, place) in self.corpus.entries.iter().zip(&draft.entries) {
             for related in entry.related.iter().filter(|related| !first.contains_key(&***related)) {
