@@ -512,6 +512,33 @@ mod starter_pack_promises {
     }
 
     #[test]
+    fn the_answers_that_depend_on_the_order_are_in_three_languages_and_leave_no_gap() {
+        let generation = starter_pack().current();
+        let given = yingda::faq::template::SITUATION.map(|name| (name.to_owned(), "1".to_owned()));
+        let mut known = generation.corpus.variables.clone();
+        known.extend(given);
+        let entries: Vec<&Entry> = generation.corpus.entries.iter().filter(|entry| !entry.states.is_empty()).collect();
+        assert!(entries.len() >= 20, "{}", entries.len());
+        for entry in entries {
+            for (state, answer) in entry.states.iter() {
+                assert_eq!(answer.iter().count(), Language::ALL.len(), "{} when {state}", entry.id);
+                for (language, text) in answer.iter() {
+                    let filled = yingda::faq::template::render(text, &known);
+                    assert!(filled.is_ok_and(|text| !text.contains("{{")), "{} when {state} in {language}", entry.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_state_of_an_order_changes_some_answer() {
+        let entries = entries();
+        for state in OrderState::ALL {
+            assert!(entries.iter().any(|entry| entry.states.contains_key(&state)), "{state}");
+        }
+    }
+
+    #[test]
     fn an_order_script_can_be_sent_when_the_channel_names_no_parcel() {
         let generation = starter_pack().current();
         for kind in [ScriptKind::Shipped, ScriptKind::Refunded] {
