@@ -5,7 +5,7 @@ use crate::faq::fault::Faults;
 use crate::faq::load::{Draft, Place};
 use crate::faq::template::SITUATION;
 
-/// Names of the situation that belong to scripts: no entry ever gets them.
+/// Names of the situation that belong to scripts: an answer tells of no incident and offers no menu.
 const OF_SCRIPTS: [&str; 3] = ["cause", "effect", "menu"];
 
 impl Lint<'_> {
