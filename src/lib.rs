@@ -14,6 +14,7 @@ pub mod faq;
 pub mod index;
 pub mod knowledge;
 pub mod matching;
+pub mod outbound;
 pub mod semantic;
 
 pub mod bot;

@@ -4,7 +4,6 @@
 //! text gets a small budget of time, after which the words alone decide; an endpoint that keeps failing is left alone
 //! for a while.
 
-mod breaker;
 mod cache;
 mod wire;
 
@@ -16,9 +15,9 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use serde::Deserialize;
 
-use self::breaker::Breaker;
 use self::cache::Cache;
 use self::wire::{Reply, Request};
+use crate::outbound::breaker::Breaker;
 
 /// Where the model is. Read from `[semantic]`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

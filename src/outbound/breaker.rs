@@ -9,8 +9,9 @@ const FAILURES: u32 = 5;
 /// How long it rests; afterwards one question tries it.
 const REST: Duration = Duration::from_secs(10);
 
+/// The health of one endpoint: after 5 failures in a row nobody asks for 10 seconds.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub struct Breaker {
     state: Mutex<State>,
 }
 
