@@ -236,7 +236,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// What the reference libraries test themselves with (Go and Rust of standard-webhooks).
+    /// What the reference libraries of standard-webhooks test themselves with (Go, Rust); the last is made with Python's.
     #[test]
     fn signatures_are_those_of_the_reference_libraries() {
         for (key, id, time, body, signature) in [
@@ -253,6 +253,13 @@ mod tests {
                 1_649_367_553,
                 r#"{"email":"test@example.com","username":"test_user"}"#,
                 "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
+            ),
+            (
+                "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                "msg_3",
+                1_700_000_000,
+                r#"{"名":"王小姐"}"#,
+                "v1,I/XVamvM7lPd8XJeZDPW18w7HKpggKgaV0WG31FExuY=",
             ),
         ] {
             assert_eq!(sign(&secret(key), id, time, body.as_bytes()), signature);
