@@ -1,13 +1,15 @@
 //! The configuration, read once: defaults, then the file, then the environment; flags stand above all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
+use crate::conversation::outgoing::Webhook;
 use crate::reply::policy::ShopPolicy;
 use crate::semantic::SemanticConfig;
 
@@ -100,15 +102,21 @@ impl Default for Limits {
 /// The shops that are served.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Shops {
-    defaults: ShopPolicy,
-    named: BTreeMap<String, ShopPolicy>,
+    defaults: Arc<ShopPolicy>,
+    named: BTreeMap<String, Arc<ShopPolicy>>,
 }
 
 impl Shops {
+    /// The policy of a shop that may not be configured any more: what was promised to its customers is still kept.
+    #[must_use]
+    pub fn policy_or_default(&self, shop: &str) -> &Arc<ShopPolicy> {
+        self.named.get(shop).unwrap_or(&self.defaults)
+    }
+
     /// The policy of a shop. When the configuration names no shop, every shop has the defaults; when it names one, the
     /// others are unknown.
     #[must_use]
-    pub fn policy(&self, shop: &str) -> Option<&ShopPolicy> {
+    pub fn policy(&self, shop: &str) -> Option<&Arc<ShopPolicy>> {
         if self.named.is_empty() { Some(&self.defaults) } else { self.named.get(shop) }
     }
 }
@@ -126,6 +134,10 @@ pub struct Config {
     pub shops: Shops,
     /// An embedding model to ask beside the words; none by default.
     pub semantic: Option<SemanticConfig>,
+    /// Endpoints that get pushes.
+    pub webhooks: Vec<Webhook>,
+    /// Where conversations are kept: `postgres://...`; a SQLite file in the data folder by default.
+    pub store: Option<StoreUrl>,
 }
 
 impl Default for Config {
@@ -136,6 +148,8 @@ impl Default for Config {
             tokens: Vec::new(),
             shops: Shops::default(),
             semantic: None,
+            webhooks: Vec::new(),
+            store: None,
         }
     }
 }
@@ -168,6 +182,8 @@ struct RawConfig {
     shops: BTreeMap<String, Table>,
     semantic: Option<SemanticConfig>,
     tokens: Vec<RawToken>,
+    webhooks: Vec<Webhook>,
+    store: Option<StoreUrl>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -212,8 +228,16 @@ impl Config {
             named.insert(shop.clone(), policy(merged).map_err(|what| wrong(format!("[shops.{shop}]: {what}")))?);
         }
         let tokens = raw.tokens.into_iter().map(file_token).collect::<Result<_, _>>()?;
-        let listen = raw.listen.unwrap_or(Self::default().listen);
-        Ok(Self { listen, limits: raw.limits, tokens, shops: Shops { defaults, named }, semantic: raw.semantic })
+        check_webhooks(&raw.webhooks).map_err(wrong)?;
+        Ok(Self {
+            listen: raw.listen.unwrap_or(Self::default().listen),
+            limits: raw.limits,
+            tokens,
+            shops: Shops { defaults, named },
+            semantic: raw.semantic,
+            webhooks: raw.webhooks,
+            store: raw.store,
+        })
     }
 
     /// Refuses an address that strangers reach while no token is asked for.
@@ -229,12 +253,61 @@ impl Config {
     }
 }
 
-fn policy(table: Table) -> Result<ShopPolicy, String> {
+/// Address of a database; its password is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct StoreUrl(String);
+
+impl StoreUrl {
+    /// The whole address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for StoreUrl {
+    type Error = String;
+
+    fn try_from(url: String) -> Result<Self, String> {
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        known.then_some(Self(url)).ok_or_else(|| "store: write postgres://user:password@host:5432/database".to_owned())
+    }
+}
+
+impl std::str::FromStr for StoreUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        Self::try_from(url.to_owned())
+    }
+}
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreUrl(postgres://...)")
+    }
+}
+
+fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for webhook in webhooks {
+        if webhook.name.is_empty() || !names.insert(&webhook.name) {
+            return Err(format!("[[webhooks]]: the name `{}` is empty or used twice", webhook.name));
+        }
+        if webhook.events.is_empty() {
+            return Err(format!("[[webhooks]] `{}`: name the events it gets, such as \"reply\"", webhook.name));
+        }
+    }
+    Ok(())
+}
+
+fn policy(table: Table) -> Result<Arc<ShopPolicy>, String> {
     let policy = ShopPolicy::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())?;
     if !policy.thresholds.are_confidences() {
         return Err("thresholds are confidences: write values from 0 to 1".to_owned());
     }
-    Ok(policy)
+    Ok(Arc::new(policy))
 }
 
 /// `over` on top of `base`, tables joined key by key.

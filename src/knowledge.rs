@@ -177,7 +177,10 @@ fn fingerprint(corpus: &Corpus) -> String {
             feed(text);
         }
         entry.related.iter().for_each(|related| feed(related));
-        feed(&format!("{:?}{:?}{:?}{}", entry.audience, entry.scope, entry.validity, entry.agents_only));
+        feed(&format!(
+            "{:?}{:?}{:?}{:?}{}",
+            entry.states, entry.audience, entry.scope, entry.validity, entry.agents_only
+        ));
     }
     feed(&format!(
         "{:?}{:?}{:?}{:?}{:?}{:?}",

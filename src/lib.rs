@@ -20,6 +20,7 @@ pub mod semantic;
 pub mod bot;
 pub mod conversation;
 pub mod reply;
+pub mod report;
 
 pub mod cli;
 pub mod eval;

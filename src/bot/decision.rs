@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::language::Language;
 use crate::matching::Features;
-use crate::reply::render::Reply;
+use crate::reply::policy::Delivery;
 use crate::reply::{Action, Rule};
 
 /// An entry that was considered.
@@ -33,17 +33,13 @@ pub struct Deadlines {
 /// One message that goes to the customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OutgoingReply {
+    /// Its id: a channel that passes it back in `echo_of` lets us know our own message.
+    pub id: String,
     /// Plain text.
     pub text: String,
     /// BCP 47 tag of its language.
     #[schema(value_type = String, example = "zh-Hans")]
     pub language: Language,
-}
-
-impl From<Reply> for OutgoingReply {
-    fn from(reply: Reply) -> Self {
-        Self { text: reply.text, language: reply.language }
-    }
 }
 
 /// What was decided about an event, and why.
@@ -56,8 +52,12 @@ pub struct Decision {
     pub replies: Vec<OutgoingReply>,
     /// Entry answered with.
     pub entry_id: Option<String>,
+    /// Hash of the wordings of that entry, as they were then.
+    pub entry_version: Option<String>,
     /// The script that was used; with an answer, the greeting before it.
     pub script_id: Option<String>,
+    /// Hash of the wordings of that script, as they were then.
+    pub script_version: Option<String>,
     /// Probability that the entry is the one asked for, in 0..=1.
     pub confidence: Option<f32>,
     /// The rule that decided.
@@ -67,6 +67,10 @@ pub struct Decision {
     pub candidates: Vec<Considered>,
     /// Entries of the menu that was sent: the customer may answer with their number.
     pub menu: Vec<String>,
+    /// How the replies go out: `response`, or `push` to the endpoints that subscribe to replies.
+    pub delivery: Delivery,
+    /// Where the conversation is afterwards: `new`, `bot`, `queued`, `assigned`, `closed`.
+    pub phase: String,
     /// `any_reply` when a reply goes out: whether that protects a reply rate is the platform's rule.
     pub counts_as: Option<String>,
     /// Until when the platform wants which reply.

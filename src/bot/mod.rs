@@ -1,8 +1,16 @@
 //! The bot: an inbound event becomes a recorded decision. Joins knowledge and conversations; the only reader of the clock.
 
+pub mod clockwork;
+pub mod courier;
 mod decision;
+mod digest;
 mod hearing;
+mod incidents;
+mod ledger;
+mod outcome;
+mod pushes;
 mod reading;
+mod wording;
 
 use std::sync::Arc;
 
@@ -10,21 +18,24 @@ use jiff::Timestamp;
 
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
 use self::hearing::{Ear, read};
-use self::reading::{Reading, variables};
+use self::reading::Reading;
+use self::wording::variables;
 use crate::analysis::Analysis;
 use crate::analysis::language::Language;
 use crate::analysis::speech::SpeechAct;
 use crate::config::Shops;
-use crate::conversation::event::{EventKind, InboundEvent};
-use crate::conversation::incident::Incident;
+use crate::conversation::event::{ConversationKey, EventKind, InboundEvent};
 use crate::conversation::model::Conversation;
-use crate::conversation::store::{Recorded, Store, StoreError, StoredDecision};
+use crate::conversation::outgoing::{PushKind, Webhook};
+use crate::conversation::store::{Decide, Recorded, Store, StoreError, StoredDecision};
+use crate::conversation::timer::Timer;
 use crate::faq::scope::Place;
 use crate::faq::template::render;
 use crate::index::IndexError;
 use crate::knowledge::{Generation, Knowledge};
 use crate::matching::{Candidate, Question, shared_ranges};
 use crate::reply::policy::ShopPolicy;
+use crate::reply::timers::timers;
 
 /// The time. Nothing else in the program reads a clock for what it decides.
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
@@ -50,12 +61,19 @@ pub enum BotError {
     Index(#[from] IndexError),
 }
 
+fn count(decision: &StoredDecision) {
+    let action = decision.0.get("action").and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
+    metrics::counter!("yingda_decisions_total", "action" => action, "reason" => decision.reason().to_owned())
+        .increment(1);
+}
+
 /// Joins knowledge, shops and the store.
 #[derive(Clone)]
 pub struct Bot {
     knowledge: Arc<Knowledge>,
     store: Arc<dyn Store>,
     shops: Arc<Shops>,
+    webhooks: Arc<[Webhook]>,
 }
 
 impl std::fmt::Debug for Bot {
@@ -65,10 +83,15 @@ impl std::fmt::Debug for Bot {
 }
 
 impl Bot {
-    /// A bot for these shops.
+    /// A bot for these shops, with the endpoints that get its pushes.
     #[must_use]
-    pub fn new(knowledge: Arc<Knowledge>, store: Arc<dyn Store>, shops: Arc<Shops>) -> Self {
-        Self { knowledge, store, shops }
+    pub fn new(
+        knowledge: Arc<Knowledge>,
+        store: Arc<dyn Store>,
+        shops: Arc<Shops>,
+        webhooks: impl Into<Arc<[Webhook]>>,
+    ) -> Self {
+        Self { knowledge, store, shops, webhooks: webhooks.into() }
     }
 
     /// The knowledge it answers from.
@@ -89,16 +112,27 @@ impl Bot {
     /// # Errors
     /// When the shop is unknown, the message id was used otherwise, or the store cannot be written; nothing is stored
     /// then.
-    pub async fn receive(&self, event: &InboundEvent, now: Timestamp) -> Result<(StoredDecision, bool), BotError> {
-        let policy = self.policy(event.shop.as_str())?;
+    pub async fn receive(&self, event: InboundEvent, now: Timestamp) -> Result<(StoredDecision, bool), BotError> {
+        let policy = match event.kind {
+            EventKind::Timer => self.shops.policy_or_default(event.shop.as_str()),
+            _ => self.policy(event.shop.as_str())?,
+        };
+        let policy = Arc::clone(policy);
         let generation = self.knowledge.current();
-        let text = if event.kind == EventKind::Message { event.text.as_str() } else { "" };
+        let event = Arc::new(event);
+        let text = match event.kind {
+            EventKind::Message | EventKind::Timer => event.text.as_str(),
+            _ => "",
+        };
         let read = self.read(text, &generation).await;
-        let reading = Reading::new(event, policy, &generation, now, read)?;
-        let decide =
-            Box::new(|conversation: &Conversation, incidents: &[Incident]| reading.outcome(conversation, incidents));
-        match self.store.record(event, now, decide).await? {
-            Recorded::New(decision) => Ok((decision, false)),
+        let settings = (policy, Arc::clone(&self.webhooks));
+        let reading = Reading::new(Arc::clone(&event), settings, generation, now, read)?;
+        let decide: Decide = Arc::new(move |before| reading.outcome(before));
+        match self.store.record(Arc::clone(&event), now, decide).await? {
+            Recorded::New(decision) => {
+                count(&decision);
+                Ok((decision, false))
+            }
             Recorded::Duplicate(decision) => Ok((decision, true)),
             Recorded::Conflict => Err(BotError::Conflict(event.message_id.to_string())),
         }
@@ -154,7 +188,36 @@ impl Bot {
         (analysis, vector)
     }
 
-    fn policy(&self, shop: &str) -> Result<&ShopPolicy, BotError> {
+    /// Timers that run in a conversation.
+    #[must_use]
+    pub fn timers(&self, key: &ConversationKey, facts: &Conversation) -> Vec<Timer> {
+        let policy = self.shops.policy_or_default(&key.shop);
+        let speaks = self.pushes(PushKind::Reply, &key.shop, Some(&key.channel));
+        timers(facts, policy, &policy.channel(&key.channel), speaks)
+    }
+
+    /// Whether some endpoint gets pushes of this kind.
+    fn pushes(&self, kind: PushKind, shop: &str, channel: Option<&str>) -> bool {
+        self.webhooks.iter().any(|webhook| webhook.wants(kind, shop, channel))
+    }
+
+    /// The shops it serves.
+    #[must_use]
+    pub fn shops(&self) -> &Shops {
+        &self.shops
+    }
+
+    /// The endpoints that get its pushes.
+    #[must_use]
+    pub fn webhooks(&self) -> &[Webhook] {
+        &self.webhooks
+    }
+
+    /// How a shop wants it.
+    ///
+    /// # Errors
+    /// When the shop is unknown.
+    pub fn policy(&self, shop: &str) -> Result<&Arc<ShopPolicy>, BotError> {
         self.shops.policy(shop).ok_or_else(|| BotError::UnknownShop(shop.to_owned()))
     }
 }

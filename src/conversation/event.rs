@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::faq::Audience;
+use crate::faq::order::OrderState;
 use crate::faq::script::{AgentsState, CustomerKind};
 
 /// Longest id, in bytes.
@@ -57,12 +59,26 @@ pub enum EventKind {
     OrderPaid,
     /// An order is waiting for its payment.
     OrderUnpaid,
+    /// An order left the house.
+    OrderShipped,
+    /// The money of an order went back.
+    OrderRefunded,
+    /// A human opened the conversation.
+    AgentJoined,
+    /// The human left it.
+    AgentLeft,
+    /// A human takes the conversation from the bot until it is handed back.
+    Takeover,
+    /// The human gives it back to the bot.
+    HandBack,
     /// The conversation was closed.
     Closed,
     /// A message was taken back.
     Recalled,
     /// The platform wrote a card or a notice.
     System,
+    /// A timer of the conversation is due. Made by the service itself, never by a channel.
+    Timer,
 }
 
 impl EventKind {
@@ -75,10 +91,23 @@ impl EventKind {
             Self::AgentMessage => "agent_message",
             Self::OrderPaid => "order_paid",
             Self::OrderUnpaid => "order_unpaid",
+            Self::OrderShipped => "order_shipped",
+            Self::OrderRefunded => "order_refunded",
+            Self::AgentJoined => "agent_joined",
+            Self::AgentLeft => "agent_left",
+            Self::Takeover => "takeover",
+            Self::HandBack => "hand_back",
             Self::Closed => "closed",
             Self::Recalled => "recalled",
             Self::System => "system",
+            Self::Timer => "timer",
         }
+    }
+
+    /// Whether the customer said something.
+    #[must_use]
+    pub fn is_customers(self) -> bool {
+        matches!(self, Self::Message | Self::Media)
     }
 }
 
@@ -108,6 +137,12 @@ pub struct Context {
     pub carrier: Option<String>,
     /// Order asked about.
     pub order_id: Option<String>,
+    /// State of that order: `unpaid`, `paid`, `shipped`, `delivered`, `refunding`, `refunded`, `closed`.
+    pub order_state: Option<OrderState>,
+    /// The customer's rank with the shop, such as `vip`.
+    pub tier: Option<String>,
+    /// Desk that the conversation is for, when the channel knows.
+    pub audience: Option<Audience>,
     /// Tracking number of the parcel.
     pub tracking_no: Option<String>,
     /// When the parcel leaves or left, in words.
@@ -135,13 +170,38 @@ pub struct InboundEvent {
     pub text: String,
     /// The sender is known to be a program.
     pub sender_is_bot: bool,
+    /// The human who wrote, joined, left or took over.
+    pub agent_id: Option<Id>,
+    /// Id of our reply that comes back, where the channel passes it on.
+    pub echo_of: Option<String>,
     /// When the channel says it happened.
     pub sent_at: Option<Timestamp>,
     /// What else the channel knows.
     pub context: Context,
 }
 
+/// Names a conversation everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ConversationKey {
+    /// Channel account.
+    pub channel: String,
+    /// Shop.
+    pub shop: String,
+    /// Conversation within the channel.
+    pub conversation_id: String,
+}
+
 impl InboundEvent {
+    /// The conversation it belongs to.
+    #[must_use]
+    pub fn conversation(&self) -> ConversationKey {
+        ConversationKey {
+            channel: self.channel.to_string(),
+            shop: self.shop.to_string(),
+            conversation_id: self.conversation_id.to_string(),
+        }
+    }
+
     /// SHA-256, in hex, of what a redelivery must repeat. Context and times may change between deliveries.
     #[must_use]
     pub fn identity(&self) -> String {

@@ -1,4 +1,4 @@
-//! Incidents: something is broken, for some customers, for some time.
+//! Incidents 突发状况: something is broken, for some customers, for some time.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,13 +19,70 @@ pub struct IncidentScope {
     pub carrier: Vec<String>,
     /// Product ids.
     pub product: Vec<String>,
+    /// Only orders made from then on.
+    pub ordered_from: Option<Timestamp>,
+    /// Only orders made before.
+    pub ordered_until: Option<Timestamp>,
 }
 
-/// An incident 突发状况 with the two things its script must name.
+/// What is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentKind {
+    /// 发货延迟.
+    DelayedDispatch,
+    /// 物流爆仓.
+    CourierOverload,
+    /// 无法付款.
+    PaymentOutage,
+    /// 库存异常.
+    StockAnomaly,
+    /// 停电.
+    Power,
+    /// 断网.
+    Network,
+    /// 系统故障.
+    Machine,
+    /// 客服不足.
+    StaffShortage,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+impl IncidentKind {
+    /// Topics of entries whose promises it contradicts, where the incident names none itself.
+    #[must_use]
+    pub fn contradicts(self) -> &'static [&'static str] {
+        match self {
+            Self::DelayedDispatch => &["dispatch"],
+            Self::CourierOverload => &["dispatch", "logistics"],
+            Self::PaymentOutage => &["payment"],
+            Self::StockAnomaly => &["stock"],
+            Self::Power | Self::Network | Self::Machine | Self::StaffShortage | Self::Other => &[],
+        }
+    }
+}
+
+/// What becomes of an answer that the incident contradicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Contradicted {
+    /// It is not sent: the incident is told instead, and then a human is called.
+    #[default]
+    Mute,
+    /// It is sent with the incident's script after it.
+    Annotate,
+}
+
+/// An incident with the two things its script must name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Unique.
     pub id: String,
+    /// What is broken.
+    #[serde(default, rename = "type")]
+    pub kind: IncidentKind,
     /// Why it happened.
     pub cause: String,
     /// What it means for the customer.
@@ -33,24 +90,68 @@ pub struct Incident {
     /// Whom it touches.
     #[serde(default)]
     pub scope: IncidentScope,
+    /// Topics of entries that it contradicts; those of its kind when none are named.
+    #[serde(default)]
+    pub topics: Vec<String>,
+    /// What becomes of their answers.
+    #[serde(default)]
+    pub contradicted: Contradicted,
+    /// Who follows it up.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Who has approved what customers are told.
+    #[serde(default)]
+    pub approver: Option<String>,
     /// From when on.
     pub opened_at: Timestamp,
+    /// When it is expected to be over; told to customers.
+    #[serde(default)]
+    pub expected_end: Option<Timestamp>,
     /// Until when, if nobody closes it before.
     pub expires_at: Option<Timestamp>,
+    /// When it was closed.
+    #[serde(default)]
+    pub closed_at: Option<Timestamp>,
 }
 
 impl Incident {
+    /// Whether it is open at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.closed_at.is_none() && self.opened_at <= now && self.expires_at.is_none_or(|end| now < end)
+    }
+
     /// Whether it is open at `now` and touches the sender of `event` on `platform`.
     #[must_use]
     pub fn concerns(&self, event: &InboundEvent, platform: Option<&str>, now: Timestamp) -> bool {
-        let open = self.opened_at <= now && self.expires_at.is_none_or(|end| now < end);
         let within = |list: &[String], value: Option<&str>| {
             list.is_empty() || value.is_some_and(|value| list.iter().any(|known| known == value))
         };
-        open && within(&self.scope.shop, Some(event.shop.as_str()))
-            && within(&self.scope.platform, event.context.platform.as_deref().or(platform))
-            && within(&self.scope.region, event.context.region.as_deref())
-            && within(&self.scope.carrier, event.context.carrier.as_deref())
-            && within(&self.scope.product, event.context.product.as_deref())
+        let context = &event.context;
+        self.is_open(now)
+            && within(&self.scope.shop, Some(event.shop.as_str()))
+            && within(&self.scope.platform, context.platform.as_deref().or(platform))
+            && within(&self.scope.region, context.region.as_deref())
+            && within(&self.scope.carrier, context.carrier.as_deref())
+            && within(&self.scope.product, context.product.as_deref())
+            && self.ordered_within(context.ordered_at)
+    }
+
+    fn ordered_within(&self, ordered_at: Option<Timestamp>) -> bool {
+        let (from, until) = (self.scope.ordered_from, self.scope.ordered_until);
+        match ordered_at {
+            Some(at) => from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until),
+            None => from.is_none() && until.is_none(),
+        }
+    }
+
+    /// Whether it contradicts what entries of this topic promise.
+    #[must_use]
+    pub fn contradicts(&self, topic: &str) -> bool {
+        if self.topics.is_empty() {
+            self.kind.contradicts().contains(&topic)
+        } else {
+            self.topics.iter().any(|known| known == topic)
+        }
     }
 }

@@ -1,9 +1,15 @@
 //! The facts of one conversation: what was said and sent, as far as the next decision needs it.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::event::Context;
+use super::phase::Phase;
+use super::timer::TimerKind;
 use crate::analysis::language::Language;
+use crate::faq::Audience;
 use crate::faq::script::ScriptKind;
 
 /// An entry that went out.
@@ -24,10 +30,46 @@ pub struct SentScript {
     pub at: Timestamp,
 }
 
+/// Messages that wait to be answered together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bubbles {
+    /// When the first came.
+    pub first_at: Timestamp,
+    /// When the last came.
+    pub last_at: Timestamp,
+    /// Their texts, in order.
+    pub texts: Vec<String>,
+    /// What the channel knew with the last.
+    pub context: Box<Context>,
+}
+
+impl Bubbles {
+    /// What is answered: the texts, a line each.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.texts.join("\n")
+    }
+}
+
+/// An order that waits for its payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnpaidOrder {
+    /// When it was made.
+    pub since: Timestamp,
+    /// What the channel knew with it.
+    pub context: Box<Context>,
+}
+
 /// What is known of a conversation before an event. A new one is all default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Conversation {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Events so far: the number of the next one.
+    pub events: u64,
+    /// The desk it is for.
+    pub audience: Option<Audience>,
     /// When the customer last wrote.
     pub last_customer_at: Option<Timestamp>,
     /// When the customer began to wait for any reply; none when nobody waits.
@@ -36,8 +78,8 @@ pub struct Conversation {
     pub waiting_for_human_since: Option<Timestamp>,
     /// When a human last wrote.
     pub last_human_at: Option<Timestamp>,
-    /// The bot handed over, and the conversation has not been closed since.
-    pub handed_over: bool,
+    /// When the bot last wrote.
+    pub last_reply_at: Option<Timestamp>,
     /// Entries sent, in order of their first sending.
     pub entries: Vec<SentEntry>,
     /// Scripts sent, a kind once.
@@ -48,6 +90,10 @@ pub struct Conversation {
     pub incidents: Vec<String>,
     /// Bot replies since a human wrote or the customer paused.
     pub replies_in_a_row: u32,
+    /// Questions in a row that nothing was found for.
+    pub misses: u32,
+    /// Place in the queue that the customer was last told.
+    pub told_position: Option<u32>,
     /// Canonical text of the customer's last message, and how often in a row it came.
     pub last_text: String,
     /// How often in a row `last_text` came.
@@ -56,10 +102,17 @@ pub struct Conversation {
     pub question: String,
     /// Language of the customer's last message that had one.
     pub language: Option<Language>,
-    /// Texts of the bot's last replies, by which an echo is recognised.
+    /// Texts of the bot's last replies, by which an echo is recognised; one that came back is taken out.
     pub echoes: Vec<String>,
-    /// The customer has another conversation with the shop. Told by the store, not kept here.
-    #[serde(skip)]
+    /// Ids of the bot's last replies, for channels that pass them back.
+    pub reply_ids: Vec<String>,
+    /// Messages that wait to be answered together.
+    pub bubbles: Option<Bubbles>,
+    /// An order that waits for its payment.
+    pub unpaid: Option<UnpaidOrder>,
+    /// For each kind of timer, when the last one that fired was due.
+    pub fired: BTreeMap<TimerKind, Timestamp>,
+    /// The customer had another conversation with the shop before this one.
     pub returning: bool,
 }
 
@@ -80,5 +133,15 @@ impl Conversation {
     #[must_use]
     pub fn script_sent_at(&self, kind: ScriptKind) -> Option<Timestamp> {
         self.scripts.iter().find(|sent| sent.kind == kind).map(|sent| sent.at)
+    }
+
+    /// Whether what came from the shop's side is one of our own replies coming back: by its id where the channel tells
+    /// it, else by its text.
+    #[must_use]
+    pub fn is_echo(&self, id: Option<&str>, text: &str) -> bool {
+        match id {
+            Some(id) => self.reply_ids.iter().any(|known| known == id),
+            None => self.echoes.iter().any(|known| known == text),
+        }
     }
 }

@@ -3,18 +3,26 @@
 use jiff::Timestamp;
 
 use super::event::{EventKind, InboundEvent};
-use super::model::{Conversation, SentEntry, SentScript};
+use super::model::{Bubbles, Conversation, SentEntry, SentScript, UnpaidOrder};
+use super::phase::{NotAssigned, Step};
+use super::timer::Timer;
 use crate::analysis::language::Language;
+use crate::faq::Audience;
 use crate::faq::script::ScriptKind;
 
 /// Replies whose echo is recognised.
 const ECHOES: usize = 8;
+
+/// Bubbles that are kept to be answered together; older ones have been read long ago.
+const BUBBLES: usize = 20;
 
 /// What went out, as far as the conversation must remember it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sent {
     /// Texts, in order.
     pub texts: Vec<String>,
+    /// Their ids, in order.
+    pub ids: Vec<String>,
     /// Entry answered with.
     pub entry_id: Option<String>,
     /// Situations of the scripts used.
@@ -23,8 +31,10 @@ pub struct Sent {
     pub menu: Vec<String>,
     /// Incident told.
     pub incident: Option<String>,
-    /// The conversation goes to a human.
-    pub hands_over: bool,
+    /// Place in the queue that was told.
+    pub position: Option<u32>,
+    /// Where the decision leads the conversation.
+    pub step: Option<Step>,
 }
 
 /// How the text looked to the analysis.
@@ -38,15 +48,41 @@ pub struct Heard {
     pub afresh: bool,
     /// The question, where an entry answers it.
     pub question: Option<String>,
+    /// It asks for something that nothing was found for.
+    pub missed: bool,
+    /// The customer says something that is decided now.
+    pub speaks: bool,
+    /// The message is not decided yet: it waits for the next one.
+    pub waits: bool,
+    /// The timer that fired.
+    pub timer: Option<Timer>,
+    /// The desk that the message belongs to.
+    pub audience: Option<Audience>,
+    /// What came from the shop's side is our own reply.
+    pub echo: bool,
 }
 
 impl Conversation {
     /// The conversation after `event`, at `now`, was answered with `sent`.
     #[must_use]
     pub fn after(mut self, event: &InboundEvent, heard: Heard, sent: &Sent, now: Timestamp) -> Self {
+        self.events += 1;
+        self.audience = event.context.audience.or(heard.audience).or(self.audience);
+        if let Some(timer) = heard.timer {
+            self.fired.insert(timer.kind, timer.due);
+        }
+        // A step that cannot be taken leaves the conversation where it is; whoever asks for one is told beforehand.
+        if let Ok(Some(phase)) = self.step(event).map(|step| step.and_then(|step| self.phase.after(step, now).ok())) {
+            self.phase = phase;
+        }
         match event.kind {
-            EventKind::Message | EventKind::Media => self.hear_customer(heard, now),
-            EventKind::AgentMessage if !self.is_echo(&event.text) => self.hear_human(now),
+            _ if heard.waits => self.gather(event, now),
+            _ if heard.speaks => self.hear_customer(heard, now),
+            EventKind::AgentMessage if heard.echo => self.forget_echo(event),
+            EventKind::AgentMessage => self.hear_human(now),
+            EventKind::Takeover | EventKind::AgentJoined => self.bubbles = None,
+            EventKind::OrderUnpaid => self.expect_payment(event, now),
+            EventKind::OrderPaid | EventKind::OrderShipped | EventKind::OrderRefunded => self.unpaid = None,
             EventKind::Closed => self.close(),
             _ => {}
         }
@@ -54,16 +90,46 @@ impl Conversation {
         self
     }
 
-    /// Whether a text from the shop's side is one of our own replies coming back.
-    #[must_use]
-    pub fn is_echo(&self, text: &str) -> bool {
-        self.echoes.iter().any(|known| known == text)
+    /// The step that an event takes by itself, before anything is decided.
+    ///
+    /// # Errors
+    /// [`NotAssigned`] when the step cannot be taken from here.
+    pub fn step(&self, event: &InboundEvent) -> Result<Option<Step>, NotAssigned> {
+        let agent = || event.agent_id.as_ref().map(ToString::to_string);
+        let step = match event.kind {
+            EventKind::Message | EventKind::Media => Step::CustomerWrote,
+            EventKind::AgentMessage if self.is_echo(event.echo_of.as_deref(), &event.text) => return Ok(None),
+            EventKind::AgentMessage => Step::HumanWrote(agent()),
+            EventKind::AgentJoined | EventKind::Takeover => Step::TakenOver(agent()),
+            EventKind::AgentLeft => Step::HumanLeft { waits: self.waiting_for_human_since.is_some() },
+            EventKind::HandBack => Step::HandedBack,
+            EventKind::Closed => Step::Closed,
+            _ => return Ok(None),
+        };
+        self.phase.after(step.clone(), Timestamp::UNIX_EPOCH)?;
+        Ok(Some(step))
+    }
+
+    /// A message that is answered together with those that may follow.
+    fn gather(&mut self, event: &InboundEvent, now: Timestamp) {
+        self.wait(now);
+        let bubbles = self.bubbles.get_or_insert_with(|| Bubbles {
+            first_at: now,
+            last_at: now,
+            texts: Vec::new(),
+            context: Box::default(),
+        });
+        bubbles.last_at = bubbles.last_at.max(now);
+        bubbles.texts.push(event.text.clone());
+        bubbles.texts.drain(..bubbles.texts.len().saturating_sub(BUBBLES));
+        *bubbles.context = event.context.clone();
     }
 
     fn hear_customer(&mut self, heard: Heard, now: Timestamp) {
         if heard.afresh {
-            self.handed_over = false;
+            self.phase = self.phase.after(Step::MetAfresh, now).unwrap_or_default();
             self.replies_in_a_row = 0;
+            self.misses = 0;
             self.last_text.clear();
             self.question.clear();
             self.entries.clear();
@@ -72,14 +138,20 @@ impl Conversation {
         if let Some(question) = heard.question {
             self.question = question;
         }
+        self.misses = if heard.missed { self.misses + 1 } else { 0 };
         self.same_text =
             if !heard.canonical.is_empty() && heard.canonical == self.last_text { self.same_text + 1 } else { 1 };
         self.last_text = heard.canonical;
         self.language = heard.language.or(self.language);
         self.last_customer_at = Some(now);
+        self.wait(now);
+        self.menu.clear();
+        self.bubbles = None;
+    }
+
+    fn wait(&mut self, now: Timestamp) {
         self.waiting_since.get_or_insert(now);
         self.waiting_for_human_since.get_or_insert(now);
-        self.menu.clear();
     }
 
     fn hear_human(&mut self, now: Timestamp) {
@@ -87,12 +159,32 @@ impl Conversation {
         self.waiting_since = None;
         self.waiting_for_human_since = None;
         self.replies_in_a_row = 0;
+        self.misses = 0;
+        self.told_position = None;
+        self.bubbles = None;
         self.menu.clear();
     }
 
+    /// Each reply comes back once: the same words a second time are a human's.
+    fn forget_echo(&mut self, event: &InboundEvent) {
+        match &event.echo_of {
+            Some(id) => self.reply_ids.retain(|known| known != id),
+            None => {
+                if let Some(place) = self.echoes.iter().position(|known| *known == event.text) {
+                    self.echoes.remove(place);
+                }
+            }
+        }
+    }
+
+    fn expect_payment(&mut self, event: &InboundEvent, now: Timestamp) {
+        let since = event.context.ordered_at.unwrap_or(now).min(now);
+        self.unpaid = Some(UnpaidOrder { since, context: Box::new(event.context.clone()) });
+    }
+
     fn close(&mut self) {
-        self.handed_over = false;
         self.replies_in_a_row = 0;
+        self.misses = 0;
         self.last_text.clear();
         self.question.clear();
         self.entries.clear();
@@ -100,15 +192,19 @@ impl Conversation {
         self.scripts.retain(|sent| sent.kind == ScriptKind::Closing);
         self.waiting_since = None;
         self.waiting_for_human_since = None;
+        self.told_position = None;
+        self.bubbles = None;
+        self.unpaid = None;
         self.menu.clear();
     }
 
     fn remember(&mut self, sent: &Sent, now: Timestamp) {
         if !sent.texts.is_empty() {
             self.waiting_since = None;
+            self.last_reply_at = Some(now);
             self.replies_in_a_row += 1;
-            self.echoes.extend(sent.texts.iter().cloned());
-            self.echoes.drain(..self.echoes.len().saturating_sub(ECHOES));
+            extend(&mut self.echoes, &sent.texts);
+            extend(&mut self.reply_ids, &sent.ids);
         }
         if let Some(entry_id) = &sent.entry_id {
             match self.entries.iter_mut().find(|known| known.entry_id == *entry_id) {
@@ -124,6 +220,21 @@ impl Conversation {
         }
         self.menu.extend(sent.menu.iter().cloned());
         self.incidents.extend(sent.incident.clone());
-        self.handed_over |= sent.hands_over;
+        if let Some(step) = &sent.step {
+            if *step == Step::Closed {
+                self.close();
+            }
+            self.phase = self.phase.after(step.clone(), now).unwrap_or_default();
+        }
+        self.told_position = match self.phase.queued_since() {
+            Some(_) => sent.position.or(self.told_position),
+            None => None,
+        };
     }
+}
+
+/// Appends, and forgets the oldest.
+fn extend(known: &mut Vec<String>, fresh: &[String]) {
+    known.extend(fresh.iter().cloned());
+    known.drain(..known.len().saturating_sub(ECHOES));
 }

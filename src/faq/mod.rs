@@ -29,7 +29,7 @@ use crate::analysis::speech::ActPhrases;
 pub type EntryId = Arc<str>;
 
 /// Who is asked: the desk an entry belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Audience {
     /// 售前.
@@ -38,6 +38,27 @@ pub enum Audience {
     AfterSale,
     /// 辅助.
     Assist,
+}
+
+impl Audience {
+    /// Every desk.
+    pub const ALL: [Self; 3] = [Self::PreSale, Self::AfterSale, Self::Assist];
+
+    /// Name as written in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PreSale => "pre-sale",
+            Self::AfterSale => "after-sale",
+            Self::Assist => "assist",
+        }
+    }
+
+    /// The desk of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|audience| audience.name() == name)
+    }
 }
 
 /// A FAQ entry 知识条目.

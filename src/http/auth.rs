@@ -22,8 +22,12 @@ pub(super) enum Permission {
     PostEvents,
     /// Search suggestions, read entries and incidents.
     Read,
-    /// Reload, open and close incidents.
+    /// Take and hand back conversations, say who is there.
+    Work,
+    /// Reload, open and close incidents, see to the outbox.
     Edit,
+    /// Erase customers.
+    Erase,
     /// Read metrics.
     Watch,
 }
@@ -32,7 +36,8 @@ impl Permission {
     fn granted_to(self, role: Role) -> bool {
         match self {
             Self::PostEvents => matches!(role, Role::Channel | Role::Admin),
-            Self::Read => matches!(role, Role::Agent | Role::Editor | Role::Admin),
+            Self::Read | Self::Work => matches!(role, Role::Agent | Role::Editor | Role::Admin),
+            Self::Erase => role == Role::Admin,
             Self::Edit => matches!(role, Role::Editor | Role::Admin),
             Self::Watch => true,
         }
@@ -55,6 +60,16 @@ impl Caller {
             }
             _ => Ok(()),
         }
+    }
+
+    /// # Errors
+    /// 403 when the token's role does not grant it, or the token is bound to some shops: what is asked for is of all.
+    pub fn require_unbound(&self, permission: Permission) -> Result<(), ApiError> {
+        self.require(permission)?;
+        if self.is_bound() {
+            return Err(ApiError::forbidden("this token is bound to some shops, and this is about all of them"));
+        }
+        Ok(())
     }
 
     /// # Errors

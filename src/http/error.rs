@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::bot::BotError;
+use crate::conversation::inbound::EventFault;
 use crate::conversation::store::StoreError;
 use crate::faq::fault::Fault;
 use crate::faq::load::LoadError;
@@ -70,6 +71,10 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "urn:yingda:not-found", "There is no such thing", detail)
     }
 
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "urn:yingda:conflict", "Not possible in this state", detail)
+    }
+
     pub fn method_not_allowed() -> Self {
         let detail = "this path does not take this method; /docs lists them";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "urn:yingda:method-not-allowed", "Wrong method", detail)
@@ -106,6 +111,12 @@ impl From<BotError> for ApiError {
             BotError::Store(error) => error.into(),
             BotError::Index(error) => Self::internal(error.to_string()),
         }
+    }
+}
+
+impl From<EventFault> for ApiError {
+    fn from(fault: EventFault) -> Self {
+        Self::invalid(fault.to_string())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,7 +12,8 @@ use super::body::{JsonBody, PathId};
 use super::error::{ApiError, Problem};
 use crate::bot::now;
 use crate::conversation::event::Id;
-use crate::conversation::incident::{Incident, IncidentScope};
+use crate::conversation::incident::{Contradicted, Incident, IncidentKind, IncidentScope};
+use crate::conversation::store::Told;
 
 /// Longest cause or effect, in characters.
 const SLOT_CHARS: usize = 200;
@@ -27,10 +27,29 @@ pub(super) struct IncidentBody {
     /// What it means for the customer.
     #[schema(example = "包裹晚到 2 天左右")]
     effect: String,
-    /// Whom it touches: lists `shop`, `platform`, `region`, `carrier`, `product`; an absent list means everybody.
+    /// What is broken: `delayed_dispatch`, `courier_overload`, `payment_outage`, `stock_anomaly`, `power`, `network`,
+    /// `machine`, `staff_shortage`, `other` (default).
+    #[serde(default, rename = "type")]
+    kind: IncidentKind,
+    /// Whom it touches: lists `shop`, `platform`, `region`, `carrier`, `product`, and orders made `ordered_from` ..
+    /// `ordered_until`; what is absent means everybody.
     #[serde(default)]
     #[schema(value_type = Object)]
     scope: IncidentScope,
+    /// Topics of entries whose promises it contradicts; by default those of its type (courier_overload: dispatch,
+    /// logistics).
+    #[serde(default)]
+    topics: Vec<String>,
+    /// What becomes of their answers: `mute` (default, a human answers) or `annotate` (the incident is told with them).
+    #[serde(default)]
+    contradicted: Contradicted,
+    /// Who follows it up.
+    owner: Option<String>,
+    /// Who has approved what customers are told.
+    approver: Option<String>,
+    /// When it is expected to be over; told to customers.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expected_end: Option<Timestamp>,
     /// Until when, RFC 3339, if nobody closes it before.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -47,7 +66,7 @@ pub(super) struct Incidents {
 #[utoipa::path(get, path = "/v1/incidents", tag = "incidents", responses((status = 200, body = Incidents)))]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Incidents>, ApiError> {
     caller.require(Permission::Read)?;
-    let mut incidents = app.bot.store().incidents().await?;
+    let mut incidents = app.bot.store().incidents(false).await?;
     incidents.retain(|incident| caller.may_see(&incident.scope.shop));
     Ok(Json(Incidents { incidents }))
 }
@@ -69,33 +88,69 @@ pub(super) async fn put(
     require_scope(&caller, &body.scope)?;
     require_open(&app, &caller, &id).await?;
     let id = Id::try_from(id).map_err(|error| ApiError::invalid(format!("the id {error}")))?;
+    let (now, known) = (now(), app.bot.store().incidents(false).await?);
+    let opened_at = known.iter().find(|known| known.id == id.as_str()).map_or(now, |known| known.opened_at);
     let incident = Incident {
         id: id.to_string(),
+        kind: body.kind,
         cause: slot("cause", &body.cause)?,
         effect: slot("effect", &body.effect)?,
         scope: body.scope,
-        opened_at: now(),
+        topics: body.topics,
+        contradicted: body.contradicted,
+        owner: body.owner,
+        approver: body.approver,
+        opened_at,
+        expected_end: body.expected_end,
         expires_at: body.expires_at,
+        closed_at: None,
     };
-    app.bot.store().put_incident(&incident).await?;
+    app.bot.open_incident(&incident, now).await?;
     tracing::info!(incident = incident.id, "incident opened");
     Ok(Json(incident))
 }
 
+/// An incident that is over, and everybody who was told of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ToldOf {
+    incident: String,
+    /// Conversations to be told that it is over.
+    #[schema(value_type = Vec<Object>)]
+    told: Vec<Told>,
+}
+
 /// Close an incident
+///
+/// The answer lists every conversation that was told of it: they want to hear that it is over.
 #[utoipa::path(delete, path = "/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)), responses(
-    (status = 204, description = "Closed"),
+    (status = 200, body = ToldOf),
     (status = 404, description = "No such incident is open", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn close(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<StatusCode, ApiError> {
+pub(super) async fn close(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<ToldOf>, ApiError> {
     caller.require(Permission::Edit)?;
     require_open(&app, &caller, &id).await?;
-    if app.bot.store().close_incident(&id).await? {
-        tracing::info!(incident = id, "incident closed");
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ApiError::not_found(format!("no open incident `{id}`")))
+    if !app.bot.close_incident(&id, now()).await? {
+        return Err(ApiError::not_found(format!("no open incident `{id}`")));
     }
+    tracing::info!(incident = id, "incident closed");
+    told_of(&app, &caller, id).await
+}
+
+/// List who was told of an incident, open or closed
+#[utoipa::path(get, path = "/v1/incidents/{id}/told", tag = "incidents", params(("id" = String, Path)), responses((status = 200, body = ToldOf)))]
+pub(super) async fn told(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Json<ToldOf>, ApiError> {
+    caller.require(Permission::Read)?;
+    told_of(&app, &caller, id).await
+}
+
+async fn told_of(app: &App, caller: &Caller, incident: String) -> Result<Json<ToldOf>, ApiError> {
+    let mut told = app.bot.store().told(&incident).await?;
+    told.retain(|told| caller.require_shop(&told.key.shop).is_ok());
+    Ok(Json(ToldOf { incident, told }))
 }
 
 /// A token bound to some shops may touch incidents that name those shops only.
@@ -111,7 +166,7 @@ async fn require_open(app: &App, caller: &Caller, id: &str) -> Result<(), ApiErr
     if !caller.is_bound() {
         return Ok(());
     }
-    let open = app.bot.store().incidents().await?;
+    let open = app.bot.store().incidents(false).await?;
     open.iter().filter(|incident| incident.id == id).try_for_each(|incident| require_scope(caller, &incident.scope))
 }
 

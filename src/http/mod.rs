@@ -2,12 +2,18 @@
 
 mod auth;
 mod body;
+mod conversations;
+mod desk;
 mod entries;
 mod error;
 mod incidents;
+mod ledger;
 mod limit;
 mod messages;
 mod ops;
+mod outbox;
+mod params;
+mod records;
 mod reload;
 mod suggestions;
 
@@ -83,9 +89,12 @@ impl FromRef<App> for Arc<Config> {
     ),
     tags(
         (name = "messages", description = "What channels post"),
-        (name = "agents", description = "What agents search"),
+        (name = "conversations", description = "What was said, and where it stands"),
+        (name = "agents", description = "What agents search, who is there, who waits"),
         (name = "content", description = "What editors change"),
         (name = "incidents", description = "What is broken right now"),
+        (name = "outbox", description = "What is pushed, and where to"),
+        (name = "records", description = "What is kept of customers"),
         (name = "operations", description = "What operators watch"),
     ),
     security(("bearer" = [])),
@@ -113,6 +122,23 @@ pub fn router(app: App) -> Router {
         .routes(routes!(reload::post))
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::put, incidents::close))
+        .routes(routes!(incidents::told))
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversations::get))
+        .routes(routes!(conversations::events))
+        .routes(routes!(conversations::take_over))
+        .routes(routes!(conversations::hand_back))
+        .routes(routes!(desk::list))
+        .routes(routes!(desk::put, desk::remove))
+        .routes(routes!(desk::queue))
+        .routes(routes!(ledger::get))
+        .routes(routes!(records::timers))
+        .routes(routes!(records::shops))
+        .routes(routes!(records::erase))
+        .routes(routes!(outbox::list))
+        .routes(routes!(outbox::replay))
+        .routes(routes!(outbox::endpoints))
+        .routes(routes!(outbox::enable))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))

@@ -18,9 +18,9 @@ use subtle::{Choice, ConstantTimeEq};
 use super::OutboundError;
 use super::guard::{Client, read_start};
 
-/// Tries after which a message is a dead letter. With [`back_off`] the last comes 17 to 34 minutes after the first, plus
+/// Tries after which a message is a dead letter. With [`back_off`] the last comes 12 to 24 hours after the first, plus
 /// what the calls themselves take and what receivers ask for by Retry-After.
-pub const ATTEMPTS: u32 = 12;
+pub const ATTEMPTS: u32 = 36;
 
 /// First wait between two tries.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -335,7 +335,7 @@ mod tests {
         }
         assert_eq!(back_off(u32::MAX, 0), LONGEST_WAIT / 2);
         let shortest: Duration = (1..ATTEMPTS).map(|attempt| back_off(attempt, 0)).sum();
-        assert_eq!(shortest * 2, Duration::from_secs(2047), "17 to 34 minutes");
+        assert_eq!(shortest * 2, Duration::from_secs(4095 + 23 * 3600), "12 to 24 hours");
     }
 
     #[test]

@@ -1,157 +1,16 @@
 //! The decision: exactly one choice a turn, by the first rule that applies.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
+use super::choice::{Action, Choice, Part, Rule};
+use super::events;
 use super::menu;
 use super::turn::{Choosable, Finding, Turn};
 use crate::analysis::speech::SpeechAct;
 use crate::conversation::event::EventKind;
+use crate::conversation::incident::Contradicted;
+use crate::conversation::phase::Phase;
 use crate::faq::script::{AgentsState, ClosingEvent, ScriptKind};
-
-/// What the customer gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// An entry's answer.
-    Answer,
-    /// A menu of likely questions.
-    Clarify,
-    /// The greeting.
-    Greet,
-    /// The waiting script.
-    Wait,
-    /// The off-hours script.
-    OffHours,
-    /// The incident script.
-    Incident,
-    /// The closing script.
-    Close,
-    /// The reminder of an unpaid order.
-    Remind,
-    /// A human takes over.
-    Handoff,
-    /// The minimal reply to an advertisement.
-    Advertisement,
-    /// Nothing.
-    Silent,
-}
-
-/// The rule that decided, in the order in which they are tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Our own message came back.
-    Echo,
-    /// A human wrote.
-    HumanWrote,
-    /// An order was paid, or the conversation was closed.
-    ClosingEvent,
-    /// An order has waited long enough for its payment.
-    UnpaidOrder,
-    /// A notice, a recalled message, or an event whose script is out already.
-    SystemEvent,
-    /// The sender is a program, or answers without end.
-    LoopBreaker,
-    /// A human is active, or the conversation was handed over.
-    HumanActive,
-    /// An image or another message without text.
-    Media,
-    /// An advertisement.
-    Advertisement,
-    /// The customer asks for a human.
-    AskedForHuman,
-    /// The customer complains.
-    Complaint,
-    /// The customer is angry, or there is danger.
-    Anger,
-    /// An incident is open.
-    IncidentOpen,
-    /// The customer chose a line of the menu.
-    MenuChoice,
-    /// The text is a phrasing.
-    ExactPhrasing,
-    /// The match is sure enough.
-    ConfidentMatch,
-    /// The same answer for the third time.
-    AskedAgain,
-    /// Several entries are near.
-    NearTies,
-    /// The customer says goodbye.
-    Farewell,
-    /// The first message, or the first after a long time.
-    FirstMessage,
-    /// The customer says thanks or all right.
-    SmallTalk,
-    /// Agents are busy.
-    AgentsBusy,
-    /// Nobody is there.
-    OutsideHours,
-    /// Nothing applies: the queue has it.
-    Queued,
-}
-
-/// A part of a reply, still without words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
-    /// A script of this situation.
-    Script(ScriptKind),
-    /// The greeting's short form, before an answer or a menu.
-    Lead,
-    /// An entry's answer.
-    Entry(String),
-    /// An entry's answer, asked for again: its first sentence.
-    Brief(String),
-    /// The clarify script around a menu of these entries.
-    Menu(Vec<String>),
-    /// The script that names these entries, which the same message asks for.
-    Also(Vec<String>),
-}
-
-/// Exactly one choice.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
-    /// What the customer gets.
-    pub action: Action,
-    /// Which rule decided.
-    pub rule: Rule,
-    /// What the reply is put together from; all parts make one message.
-    pub parts: Vec<Part>,
-    /// Confidence in the entry, where one is answered with.
-    pub confidence: Option<f32>,
-    /// Which closing script.
-    pub event: Option<ClosingEvent>,
-    /// The conversation goes to a human.
-    pub hands_over: bool,
-}
-
-impl Choice {
-    fn new(action: Action, rule: Rule, parts: Vec<Part>) -> Self {
-        Self { action, rule, parts, confidence: None, event: None, hands_over: false }
-    }
-
-    fn silent(rule: Rule) -> Self {
-        Self::new(Action::Silent, rule, Vec::new())
-    }
-
-    fn script(action: Action, rule: Rule, kind: ScriptKind) -> Self {
-        Self::new(action, rule, vec![Part::Script(kind)])
-    }
-
-    fn closing(rule: Rule, event: ClosingEvent) -> Self {
-        Self { event: Some(event), ..Self::script(Action::Close, rule, ScriptKind::Closing) }
-    }
-
-    fn handoff(rule: Rule, kind: ScriptKind) -> Self {
-        Self { hands_over: true, ..Self::script(Action::Handoff, rule, kind) }
-    }
-
-    /// What is left when an entry that was chosen cannot be sent any more: a human.
-    #[must_use]
-    pub fn without_words(self) -> Self {
-        Self { confidence: self.confidence, ..Self::handoff(self.rule, ScriptKind::Handoff) }
-    }
-}
 
 /// Times a customer may send one text in a row before it looks like a program.
 const SAME_TEXTS: u32 = 4;
@@ -161,13 +20,16 @@ const SAME_TEXTS: u32 = 4;
 /// A redelivered message never comes here: the store answers it.
 #[must_use]
 pub fn decide(turn: &Turn<'_>) -> Choice {
-    let rules: [fn(&Turn<'_>) -> Option<Choice>; 16] = [
-        shop_side,
-        closing_event,
-        unpaid_order,
-        other_event,
+    let rules: [fn(&Turn<'_>) -> Option<Choice>; 20] = [
+        events::shop_side,
+        events::closing,
+        events::unpaid_order,
+        events::order_news,
+        events::timer,
+        events::other,
         loop_breaker,
         human_active,
+        gathering,
         media,
         advertisement,
         asked_for_human,
@@ -178,32 +40,9 @@ pub fn decide(turn: &Turn<'_>) -> Choice {
         near_ties,
         small_talk,
         situation,
+        missed,
     ];
     rules.iter().find_map(|rule| rule(turn)).unwrap_or_else(|| Choice::silent(Rule::Queued))
-}
-
-fn shop_side(turn: &Turn<'_>) -> Option<Choice> {
-    (turn.kind == EventKind::AgentMessage)
-        .then(|| Choice::silent(if turn.conversation.is_echo(turn.text) { Rule::Echo } else { Rule::HumanWrote }))
-}
-
-fn closing_event(turn: &Turn<'_>) -> Option<Choice> {
-    let event = match turn.kind {
-        EventKind::OrderPaid => ClosingEvent::Paid,
-        EventKind::Closed => ClosingEvent::Farewell,
-        _ => return None,
-    };
-    turn.not_sent(ScriptKind::Closing).then(|| Choice::closing(Rule::ClosingEvent, event))
-}
-
-fn unpaid_order(turn: &Turn<'_>) -> Option<Choice> {
-    let waited = turn.ordered_at.is_some_and(|at| turn.since(at) >= minutes(turn.policy.unpaid_minutes));
-    (turn.kind == EventKind::OrderUnpaid && waited && turn.not_sent(ScriptKind::Reminder))
-        .then(|| Choice::script(Action::Remind, Rule::UnpaidOrder, ScriptKind::Reminder))
-}
-
-fn other_event(turn: &Turn<'_>) -> Option<Choice> {
-    (!matches!(turn.kind, EventKind::Message | EventKind::Media)).then(|| Choice::silent(Rule::SystemEvent))
 }
 
 fn loop_breaker(turn: &Turn<'_>) -> Option<Choice> {
@@ -218,9 +57,11 @@ fn loop_breaker(turn: &Turn<'_>) -> Option<Choice> {
 }
 
 fn human_active(turn: &Turn<'_>) -> Option<Choice> {
-    let active = turn.conversation.last_human_at.is_some_and(|at| turn.since(at) < minutes(turn.policy.human_minutes));
-    let handed_over = turn.conversation.handed_over && !turn.is_first();
-    (active || handed_over).then(|| Choice::silent(Rule::HumanActive))
+    turn.human_has_it().then(|| Choice::silent(Rule::HumanActive))
+}
+
+fn gathering(turn: &Turn<'_>) -> Option<Choice> {
+    turn.gathers.then(|| Choice::silent(Rule::Gathering))
 }
 
 fn media(turn: &Turn<'_>) -> Option<Choice> {
@@ -270,12 +111,21 @@ fn answer(turn: &Turn<'_>) -> Option<Choice> {
         Finding::Confident(choosable) => (Rule::ConfidentMatch, choosable),
         Finding::Near(_) | Finding::Nothing => return None,
     };
-    let choice = if choosable.agents_only {
-        Choice::handoff(rule, ScriptKind::Handoff)
-    } else {
-        with_others(turn, answer_with(turn, rule, &choosable.entry_id))
+    let choice = match choosable.contradicted {
+        _ if choosable.agents_only => Choice::handoff(rule, ScriptKind::Handoff),
+        Some(Contradicted::Mute) => Choice::handoff(Rule::IncidentContradicts, ScriptKind::Handoff),
+        Some(Contradicted::Annotate) => annotated(answer_with(turn, rule, &choosable.entry_id)),
+        None => with_others(turn, answer_with(turn, rule, &choosable.entry_id)),
     };
     Some(Choice { confidence: Some(choosable.confidence), ..choice })
+}
+
+/// What the incident says stands after an answer that it contradicts.
+fn annotated(mut choice: Choice) -> Choice {
+    if choice.action == Action::Answer {
+        choice.parts.push(Part::Script(ScriptKind::Incident));
+    }
+    choice
 }
 
 /// The clearest question is answered; the others are named, so that none seems overlooked.
@@ -332,17 +182,41 @@ fn situation(turn: &Turn<'_>) -> Option<Choice> {
     };
     let recently =
         turn.conversation.script_sent_at(kind).is_some_and(|at| turn.since(at) < minutes(turn.policy.repeat_minutes));
-    Some(if recently { Choice::silent(rule) } else { Choice::script(action, rule, kind) })
+    // Who knows their place hears it again when it is better, and then at once.
+    let silent = match (rule, turn.position, turn.conversation.told_position) {
+        (Rule::AgentsBusy, Some(place), Some(told)) => place >= told,
+        _ => recently,
+    };
+    Some(if silent { Choice::silent(rule) } else { Choice::script(action, rule, kind) })
 }
 
-fn minutes(count: u32) -> SignedDuration {
+/// Somebody who could answer is there, and nothing was found several times: the customer need not try on.
+fn missed(turn: &Turn<'_>) -> Option<Choice> {
+    let limit = turn.policy.misses;
+    let missed = turn.asks && limit > 0 && turn.conversation.misses + 1 >= limit;
+    missed.then(|| Choice::handoff(Rule::Missed, ScriptKind::Handoff))
+}
+
+pub(super) fn minutes(count: u32) -> SignedDuration {
     SignedDuration::from_mins(i64::from(count))
 }
 
 impl Turn<'_> {
     /// Time since `at`; never negative.
-    fn since(&self, at: Timestamp) -> SignedDuration {
+    pub(super) fn since(&self, at: Timestamp) -> SignedDuration {
         self.now.duration_since(at).max(SignedDuration::ZERO)
+    }
+
+    /// Whether a human has the conversation, or the bot has given it to one.
+    pub(super) fn human_has_it(&self) -> bool {
+        match &self.conversation.phase {
+            Phase::Assigned { since, taken_over, .. } => {
+                let silent_for = self.since(self.conversation.last_human_at.map_or(*since, |at| at.max(*since)));
+                silent_for < self.policy.agent_patience(*taken_over)
+            }
+            Phase::Queued { handed_over, .. } => *handed_over && !self.is_first(),
+            Phase::New | Phase::Bot | Phase::Closed { .. } => false,
+        }
     }
 
     /// Whether the message calls for a human.
@@ -371,7 +245,7 @@ impl Turn<'_> {
     }
 
     /// Whether a script that goes out once may go out: a customer who is met afresh hears it again.
-    fn not_sent(&self, kind: ScriptKind) -> bool {
+    pub(super) fn not_sent(&self, kind: ScriptKind) -> bool {
         self.conversation.script_sent_at(kind).is_none_or(|at| self.since(at) >= self.gap())
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::decide::{Choice, Part};
+use super::choice::{Choice, Part};
 use super::menu;
 use super::policy::ReplyScript;
 pub use super::situation::Situation;

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use crate::analysis::speech::SpeechAct;
 use crate::conversation::event::EventKind;
+use crate::conversation::incident::Contradicted;
 use crate::conversation::model::Conversation;
+use crate::conversation::timer::Timer;
 use crate::faq::script::AgentsState;
 use crate::reply::policy::ShopPolicy;
 
@@ -17,6 +19,8 @@ pub struct Choosable {
     pub confidence: f32,
     /// The bot may not send it.
     pub agents_only: bool,
+    /// An open incident contradicts it; what is to become of it then.
+    pub contradicted: Option<Contradicted>,
 }
 
 /// What the matcher and its thresholds say of the text.
@@ -56,10 +60,22 @@ pub struct Turn<'a> {
     pub conversation: &'a Conversation,
     /// Whether a human can answer now.
     pub agents: AgentsState,
-    /// Id of the incident in scope.
+    /// Id of the incident in scope that was not told yet.
     pub incident: Option<&'a str>,
     /// When the unpaid order was made.
     pub ordered_at: Option<Timestamp>,
+    /// The message asks for something.
+    pub asks: bool,
+    /// The message waits for the next one.
+    pub gathers: bool,
+    /// The timer that fires.
+    pub timer: Option<Timer>,
+    /// The customer's place in the queue, where it is known.
+    pub position: Option<u32>,
+    /// The step that the event takes by itself can be taken.
+    pub may_step: bool,
+    /// What came from the shop's side is our own reply.
+    pub echo: bool,
     /// How the shop wants it.
     pub policy: &'a ShopPolicy,
 }

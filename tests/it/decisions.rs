@@ -9,9 +9,11 @@ use yingda::analysis::speech::SpeechAct::{
 use yingda::conversation::event::EventKind;
 use yingda::conversation::event::EventKind::{AgentMessage, Closed, Media, OrderPaid, OrderUnpaid, Recalled, System};
 use yingda::conversation::model::{Conversation, SentEntry, SentScript};
+use yingda::conversation::phase::Phase;
+use yingda::conversation::timer::Timer;
 use yingda::faq::script::AgentsState::{Busy, OffHours};
 use yingda::faq::script::{AgentsState, ScriptKind};
-use yingda::reply::decide::Part;
+use yingda::reply::choice::Part;
 use yingda::reply::policy::ShopPolicy;
 use yingda::reply::turn::{Choosable, Finding, Turn};
 use yingda::reply::{Choice, decide};
@@ -31,6 +33,10 @@ struct Scene {
     agents: AgentsState,
     incident: Option<&'static str>,
     ordered_at: Option<Timestamp>,
+    gathers: bool,
+    timer: Option<Timer>,
+    position: Option<u32>,
+    may_step: bool,
     policy: ShopPolicy,
 }
 
@@ -49,6 +55,10 @@ fn first() -> Scene {
         agents: AgentsState::Free,
         incident: None,
         ordered_at: None,
+        gathers: false,
+        timer: None,
+        position: None,
+        may_step: true,
         policy: ShopPolicy::default(),
     }
 }
@@ -59,7 +69,7 @@ fn later() -> Scene {
 }
 
 fn choosable(id: &str, agents_only: bool) -> Choosable {
-    Choosable { entry_id: id.to_owned(), confidence: 0.9, agents_only }
+    Choosable { entry_id: id.to_owned(), confidence: 0.9, agents_only, contradicted: None }
 }
 
 impl Scene {
@@ -118,12 +128,14 @@ impl Scene {
     }
 
     fn human(mut self, seconds_ago: i64) -> Self {
-        self.conversation.last_human_at = Some(self.ago(seconds_ago));
+        let since = self.ago(seconds_ago);
+        self.conversation.last_human_at = Some(since);
+        self.conversation.phase = Phase::Assigned { agent: None, since, taken_over: false };
         self
     }
 
     fn handed_over(mut self) -> Self {
-        self.conversation.handed_over = true;
+        self.conversation.phase = Phase::Queued { since: self.ago(60), handed_over: true };
         self
     }
 
@@ -197,6 +209,12 @@ impl Scene {
             agents: self.agents,
             incident: self.incident,
             ordered_at: self.ordered_at,
+            asks: self.kind == EventKind::Message && self.acts.is_empty(),
+            gathers: self.gathers,
+            timer: self.timer,
+            position: self.position,
+            may_step: self.may_step,
+            echo: self.conversation.is_echo(None, self.text),
             policy: &self.policy,
         })
     }

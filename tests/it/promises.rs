@@ -182,7 +182,11 @@ async fn an_incident_is_told_once_a_conversation_until_it_is_closed() {
         assert_eq!(app.say(conversation, "什么时候发货").await.action(), "answer", "{conversation}");
     }
     assert_eq!(app.get("/v1/incidents").await.json()["incidents"][0]["id"], "storm");
-    assert_eq!(app.close_incident("storm").await.status, 204);
+    let closed = app.close_incident("storm").await;
+    assert_eq!(closed.status, 200);
+    let told: Vec<Value> = closed.json()["told"].as_array().unwrap().clone();
+    let told: Vec<&str> = told.iter().map(|told| told["conversation_id"].as_str().unwrap()).collect();
+    assert_eq!(told, ["new", "old"], "everybody who wants to hear that it is over");
     app.close_incident("storm").await.problem(404, "a closed incident");
     assert_eq!(app.say("later", "什么时候发货").await.action(), "answer");
 }

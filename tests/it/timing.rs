@@ -29,9 +29,9 @@ impl Desk {
     async fn over(knowledge: Arc<Knowledge>, config: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&data.path().join("yingda.db")).await.unwrap();
-        let shops = Arc::new(configuration(config).shops);
+        let config = configuration(config);
         Self {
-            bot: Bot::new(knowledge, Arc::new(store), shops),
+            bot: Bot::new(knowledge, Arc::new(store), Arc::new(config.shops), config.webhooks),
             now: "2026-11-22T10:00:00[Asia/Shanghai]".parse().unwrap(),
             messages: Cell::new(0),
             _data: data,
@@ -66,10 +66,12 @@ impl Desk {
             kind,
             text: text.to_owned(),
             sender_is_bot: false,
+            agent_id: None,
+            echo_of: None,
             sent_at: None,
             context,
         };
-        let (decision, _) = self.bot.receive(&event, self.now.timestamp()).await.unwrap();
+        let (decision, _) = self.bot.receive(event, self.now.timestamp()).await.unwrap();
         Decision(decision.0)
     }
 
@@ -273,25 +275,22 @@ async fn an_entry_is_valid_from_its_first_to_its_last_day_in_the_shop_s_time_zon
 
 #[tokio::test]
 async fn an_incident_ends_by_itself_at_its_time() {
-    use yingda::conversation::incident::{Incident, IncidentScope};
+    use yingda::conversation::incident::Incident;
     let mut desk = Desk::open("").await;
     let opened_at = desk.now.timestamp();
-    let incident = Incident {
-        id: "storm".to_owned(),
-        cause: "暴雨".to_owned(),
-        effect: "晚到两天".to_owned(),
-        scope: IncidentScope::default(),
-        opened_at,
-        expires_at: Some(opened_at + SignedDuration::from_hours(1)),
-    };
-    desk.bot.store().put_incident(&incident).await.unwrap();
+    let incident: Incident = serde_json::from_value(json!({
+        "id": "storm", "cause": "暴雨", "effect": "晚到两天", "opened_at": opened_at,
+        "expires_at": opened_at + SignedDuration::from_hours(1),
+    }))
+    .unwrap();
+    desk.bot.open_incident(&incident, opened_at).await.unwrap();
     assert_eq!(desk.pass(SignedDuration::from_secs(3_599)).say("a", ASKS).await.action(), "incident");
     assert_eq!(desk.pass(SignedDuration::from_secs(1)).say("b", ASKS).await.action(), "answer");
 }
 
 #[tokio::test]
 async fn the_reply_clocks_run_from_the_message_that_waits() {
-    let mut desk = Desk::open("[defaults]\nreply_minutes = 5\n").await;
+    let mut desk = Desk::open("[defaults]\nreply_minutes = 5\nmisses = 0\n").await;
     desk.at("2026-11-22T10:00:00").say("c", "在吗").await;
     desk.at("2026-11-22T10:01:00");
     let waits = desk.say("c", "我有点事想商量").await.0;

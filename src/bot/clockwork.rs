@@ -1,0 +1,112 @@
+//! What happens by itself: timers fire, incidents expire, digests are made, old conversations are forgotten.
+//!
+//! A timer that fires is an event like any other, recorded with its decision in one transaction: fired twice, by two
+//! nodes or after a crash, it is a redelivery.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Bot, BotError, now};
+use crate::conversation::event::{Context, EventKind, Id, InboundEvent};
+use crate::conversation::inbound::id;
+use crate::conversation::outgoing::stable_id;
+use crate::conversation::store::Due;
+use crate::conversation::timer::TimerKind;
+use crate::reply::timers::first_due;
+
+/// How often the clock is looked at: a message that waits for the next one is late by that much at most.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How often what is not urgent is seen to.
+const ROUND: Duration = Duration::from_secs(60);
+
+/// Conversations whose timers fire before the clock is looked at again.
+const AT_ONCE: u32 = 200;
+
+/// Fires what is due until the task is dropped. A store that fails is tried again at the next tick.
+pub async fn run(bot: Bot) {
+    let mut seen_to: Option<Instant> = None;
+    let mut failing = false;
+    loop {
+        let mut outcome = bot.fire_due(now()).await.map(drop);
+        if outcome.is_ok() && seen_to.is_none_or(|at| at.elapsed() >= ROUND) {
+            outcome = bot.see_to_the_rest(now()).await;
+            seen_to = Some(Instant::now());
+        }
+        if let (Err(error), false) = (&outcome, failing) {
+            tracing::error!(%error, "timers cannot be fired; trying on");
+        }
+        failing = outcome.is_err();
+        tokio::time::sleep(if failing { TICK * 5 } else { TICK }).await;
+    }
+}
+
+impl Bot {
+    /// Fires every timer that is due at `now`; how many conversations were looked at.
+    ///
+    /// # Errors
+    /// When the store refuses; timers that did not fire are due still.
+    pub async fn fire_due(&self, now: Timestamp) -> Result<usize, BotError> {
+        let due = self.store.due(now, AT_ONCE).await?;
+        let count = due.len();
+        for due in due {
+            let Some(event) = self.timer_event(due, now) else { continue };
+            match self.receive(event, now).await {
+                Ok(_) => {}
+                // Another node had the same idea, of other facts.
+                Err(BotError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Incidents that expire, digests, retention.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn see_to_the_rest(&self, now: Timestamp) -> Result<(), BotError> {
+        self.expire_incidents(now).await?;
+        for shop in self.store.shops().await? {
+            self.make_digest(&shop, now).await?;
+            let days = self.shops.policy_or_default(&shop).retention_days;
+            let age = SignedDuration::from_hours(24 * i64::from(days));
+            if let (1.., Ok(before)) = (days, now.checked_sub(age)) {
+                let deleted = self.store.purge(&shop, before).await?;
+                if deleted > 0 {
+                    tracing::info!(shop, deleted, "old messages were deleted");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The event by which a conversation's first due timer fires. Its id is that of the facts it was made from.
+    fn timer_event(&self, due: Due, now: Timestamp) -> Option<InboundEvent> {
+        let Due { key, customer_id, facts, due_at } = due;
+        let running = self.timers(&key, &facts);
+        let kind = first_due(&running, now).map(|timer| timer.kind);
+        let (text, context) = match (kind, &facts.bubbles, &facts.unpaid) {
+            (Some(TimerKind::Bubbles), Some(bubbles), _) => (bubbles.text(), (*bubbles.context).clone()),
+            (Some(TimerKind::Unpaid), _, Some(order)) => (String::new(), (*order.context).clone()),
+            _ => (String::new(), Context::default()),
+        };
+        let (due_at, events) = (due_at.to_string(), facts.events.to_string());
+        let event = InboundEvent {
+            shop: id("shop", key.shop.clone()).ok()?,
+            channel: id("channel", key.channel.clone()).ok()?,
+            conversation_id: id("conversation_id", key.conversation_id.clone()).ok()?,
+            customer_id: id("customer_id", customer_id).ok()?,
+            message_id: Id::try_from(stable_id("timer-", &[&key.conversation_id, &due_at, &events])).ok()?,
+            kind: EventKind::Timer,
+            text,
+            sender_is_bot: false,
+            agent_id: None,
+            echo_of: None,
+            sent_at: None,
+            context,
+        };
+        Some(event)
+    }
+}

@@ -1,0 +1,66 @@
+//! Incidents opened, changed, closed and expired; who subscribes is told.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::pushes::body;
+use super::{Bot, BotError};
+use crate::conversation::incident::Incident;
+use crate::conversation::outgoing::{Outgoing, PushKind, stable_id};
+
+impl Bot {
+    /// Opens an incident, or changes the one of the same id.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn open_incident(&self, incident: &Incident, now: Timestamp) -> Result<(), BotError> {
+        let pushes = self.incident_pushes(incident, "open", now);
+        Ok(self.store.put_incident(incident, &pushes, now).await?)
+    }
+
+    /// Closes an incident; whether it was open.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn close_incident(&self, id: &str, now: Timestamp) -> Result<bool, BotError> {
+        let open = self.store.incidents(false).await?;
+        let pushes = match open.iter().find(|incident| incident.id == id) {
+            Some(incident) => self.incident_pushes(incident, "closed", now),
+            None => Vec::new(),
+        };
+        Ok(self.store.close_incident(id, &pushes, now).await?)
+    }
+
+    /// Closes incidents whose time is over; how many.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn expire_incidents(&self, now: Timestamp) -> Result<usize, BotError> {
+        let mut expired = 0;
+        for incident in self.store.incidents(false).await? {
+            if incident.expires_at.is_some_and(|end| end <= now) && self.close_incident(&incident.id, now).await? {
+                tracing::info!(incident = incident.id, "incident expired");
+                expired += 1;
+            }
+        }
+        Ok(expired)
+    }
+
+    fn incident_pushes(&self, incident: &Incident, state: &str, now: Timestamp) -> Vec<Outgoing> {
+        let shops = &incident.scope.shop;
+        let touches =
+            |name: &[String]| shops.is_empty() || name.is_empty() || name.iter().any(|shop| shops.contains(shop));
+        let wanting = self.webhooks.iter().filter(|webhook| webhook.events.contains(&PushKind::Incident));
+        let data = json!({ "state": state, "incident": incident });
+        wanting
+            .filter(|webhook| touches(&webhook.shops))
+            .map(|webhook| Outgoing {
+                id: stable_id("msg_", &[&webhook.name, "incident", &incident.id, state, &now.to_string()]),
+                endpoint: webhook.name.clone(),
+                kind: PushKind::Incident.name().to_owned(),
+                conversation: None,
+                body: body(PushKind::Incident, now, data.clone()),
+            })
+            .collect()
+    }
+}

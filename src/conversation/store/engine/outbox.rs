@@ -1,0 +1,227 @@
+//! The outbox: pushes are written with the decision they belong to, claimed for a while by one worker, and settled.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sqlx::Row;
+use sqlx::query_builder::QueryBuilder;
+
+use super::{Db, EngineStore, SKIP_LOCKED, Transaction, millis, optional, portions, timestamp};
+use crate::conversation::event::ConversationKey;
+use crate::conversation::outgoing::{Outgoing, PushState};
+use crate::conversation::store::{EndpointState, Push, PushRow, Settled, StoreError};
+
+type DbRow = <Db as sqlx::Database>::Row;
+
+/// Longest reason that is kept, in characters.
+const REASON_CHARS: usize = 300;
+
+/// Writes pushes; those whose id is known are left alone.
+pub(super) async fn insert_outgoing(
+    transaction: &mut Transaction,
+    outgoing: &[(Outgoing, Timestamp)],
+) -> Result<(), StoreError> {
+    for portion in portions(outgoing) {
+        let mut insert = QueryBuilder::<Db>::new(
+            "INSERT INTO outbox (id, endpoint, kind, channel, shop, conversation_id, body, state, attempts, created_at,
+             due_at) ",
+        );
+        insert.push_values(portion, |mut row, (push, now)| {
+            let key = push.conversation.as_ref();
+            row.push_bind(push.id.clone()).push_bind(push.endpoint.clone()).push_bind(push.kind.clone());
+            row.push_bind(key.map(|key| key.channel.clone())).push_bind(key.map(|key| key.shop.clone()));
+            row.push_bind(key.map(|key| key.conversation_id.clone())).push_bind(push.body.clone());
+            row.push_bind(PushState::Pending.name().to_owned()).push_bind(0_i64);
+            row.push_bind(millis(*now)).push_bind(millis(*now));
+        });
+        insert.push(" ON CONFLICT (id) DO NOTHING");
+        insert.build().execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+const COLUMNS: &str = "o.seq, o.id, o.endpoint, o.kind, o.channel, o.shop, o.conversation_id, o.body, o.state,
+                       o.attempts, o.created_at, o.due_at, o.error";
+
+impl EngineStore {
+    pub(super) async fn enqueue(&self, outgoing: &[Outgoing], now: Timestamp) -> Result<(), StoreError> {
+        let rows: Vec<(Outgoing, Timestamp)> = outgoing.iter().map(|outgoing| (outgoing.clone(), now)).collect();
+        let mut transaction = self.writing().await?;
+        insert_outgoing(&mut transaction, &rows).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    pub(super) async fn claim(&self, now: Timestamp, lease: Timestamp, limit: u32) -> Result<Vec<Push>, StoreError> {
+        // An idle outbox costs a read, not a write.
+        let peek = "SELECT 1 FROM outbox WHERE state = 'pending' AND due_at <= $1 LIMIT 1";
+        if sqlx::query(peek).bind(millis(now)).fetch_optional(&self.reader).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut transaction = self.writing().await?;
+        let sql = format!(
+            "UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE seq IN (
+                 SELECT o.seq FROM outbox o WHERE o.state = 'pending' AND o.due_at <= $1
+                 AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.state = 'pending' AND p.channel = o.channel
+                     AND p.shop = o.shop AND p.conversation_id = o.conversation_id AND p.endpoint = o.endpoint
+                     AND p.seq < o.seq)
+                 ORDER BY o.due_at, o.seq LIMIT $3{SKIP_LOCKED})
+             RETURNING seq"
+        );
+        let claim = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(millis(now)).bind(millis(lease)).bind(i64::from(limit));
+        let claimed = claim.fetch_all(&mut *transaction).await?;
+        let mut pushes = Vec::with_capacity(claimed.len());
+        let sql = format!(
+            "SELECT {COLUMNS}, c.human_at FROM outbox o LEFT JOIN conversations c
+             ON c.channel = o.channel AND c.shop = o.shop AND c.id = o.conversation_id WHERE o.seq = $1"
+        );
+        for row in claimed {
+            let select = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).bind(row.try_get::<i64, _>(0)?);
+            let row = select.fetch_one(&mut *transaction).await?;
+            let listed = listed(&row)?;
+            let push = Push {
+                attempts: listed.attempts.saturating_sub(1),
+                outgoing: listed.outgoing,
+                created_at: listed.created_at,
+                human_at: optional(row.try_get(13)?)?,
+            };
+            pushes.push((listed.seq, push));
+        }
+        transaction.commit().await?;
+        pushes.sort_unstable_by_key(|(seq, _)| *seq);
+        Ok(pushes.into_iter().map(|(_, push)| push).collect())
+    }
+
+    pub(super) async fn settle(&self, id: &str, settled: &Settled, now: Timestamp) -> Result<(), StoreError> {
+        let (state, due, reason) = match settled {
+            Settled::Sent => (PushState::Sent, now, None),
+            Settled::Retry { at, error } => (PushState::Pending, *at, Some(error)),
+            Settled::Dead { error } => (PushState::Dead, now, Some(error)),
+            Settled::Dropped { reason } => (PushState::Dropped, now, Some(reason)),
+        };
+        let mut transaction = self.writing().await?;
+        sqlx::query("UPDATE outbox SET state = $2, due_at = $3, error = $4 WHERE id = $1 AND state = 'pending'")
+            .bind(id)
+            .bind(state.name())
+            .bind(millis(due))
+            .bind(reason.map(|reason| reason.chars().take(REASON_CHARS).collect::<String>()))
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    pub(super) async fn pushes(
+        &self,
+        state: PushState,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<PushRow>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM outbox o WHERE o.state = $1 AND o.seq < $2 ORDER BY o.seq DESC LIMIT $3");
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state.name());
+        let query = query.bind(before.unwrap_or(i64::MAX)).bind(i64::from(limit));
+        query.fetch_all(&self.reader).await?.iter().map(listed).collect()
+    }
+
+    pub(super) async fn replay(
+        &self,
+        id: Option<&str>,
+        endpoint: Option<&str>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut update = QueryBuilder::<Db>::new("UPDATE outbox SET state = 'pending', attempts = 0, due_at = ");
+        update.push_bind(millis(now)).push(" WHERE state = 'dead'");
+        if let Some(id) = id {
+            update.push(" AND id = ").push_bind(id.to_owned());
+        }
+        if let Some(endpoint) = endpoint {
+            update.push(" AND endpoint = ").push_bind(endpoint.to_owned());
+        }
+        let mut transaction = self.writing().await?;
+        let replayed = update.build().execute(&mut *transaction).await?.rows_affected();
+        transaction.commit().await?;
+        Ok(replayed)
+    }
+
+    pub(super) async fn switch_endpoint(
+        &self,
+        name: &str,
+        off: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.writing().await?;
+        match off {
+            Some(reason) => {
+                sqlx::query(
+                    "INSERT INTO endpoints (name, disabled_at, reason) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+                )
+                .bind(name)
+                .bind(millis(now))
+                .bind(reason)
+                .execute(&mut *transaction)
+                .await?;
+                sqlx::query("UPDATE outbox SET state = 'dead', error = $2 WHERE endpoint = $1 AND state = 'pending'")
+                    .bind(name)
+                    .bind(format!("the endpoint is switched off: {reason}"))
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            None => {
+                sqlx::query("DELETE FROM endpoints WHERE name = $1").bind(name).execute(&mut *transaction).await?;
+            }
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    pub(super) async fn disabled_endpoints(&self) -> Result<Vec<EndpointState>, StoreError> {
+        let sql = "SELECT name, disabled_at, reason FROM endpoints ORDER BY name";
+        let rows = sqlx::query(sql).fetch_all(&self.reader).await?;
+        rows.iter()
+            .map(|row| {
+                let disabled_at = timestamp(row.try_get(1)?)?;
+                Ok(EndpointState { name: row.try_get(0)?, disabled_at, reason: row.try_get(2)? })
+            })
+            .collect()
+    }
+
+    pub(super) async fn mark_digest(
+        &self,
+        shop: &str,
+        day: Date,
+        outgoing: &[Outgoing],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let rows: Vec<(Outgoing, Timestamp)> = outgoing.iter().map(|outgoing| (outgoing.clone(), now)).collect();
+        let mut transaction = self.writing().await?;
+        let sql = "INSERT INTO digests (shop, day) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let fresh =
+            sqlx::query(sql).bind(shop).bind(day.to_string()).execute(&mut *transaction).await?.rows_affected() > 0;
+        if fresh {
+            insert_outgoing(&mut transaction, &rows).await?;
+        }
+        transaction.commit().await?;
+        Ok(fresh)
+    }
+}
+
+fn listed(row: &DbRow) -> Result<PushRow, StoreError> {
+    let parts: (Option<String>, Option<String>, Option<String>) = (row.try_get(4)?, row.try_get(5)?, row.try_get(6)?);
+    let conversation = match parts {
+        (Some(channel), Some(shop), Some(conversation_id)) => Some(ConversationKey { channel, shop, conversation_id }),
+        _ => None,
+    };
+    let outgoing = Outgoing {
+        id: row.try_get(1)?,
+        endpoint: row.try_get(2)?,
+        kind: row.try_get(3)?,
+        conversation,
+        body: row.try_get(7)?,
+    };
+    Ok(PushRow {
+        seq: row.try_get(0)?,
+        outgoing,
+        state: PushState::from_name(row.try_get(8)?).unwrap_or(PushState::Dead),
+        attempts: u32::try_from(row.try_get::<i64, _>(9)?).unwrap_or(u32::MAX),
+        created_at: timestamp(row.try_get(10)?)?,
+        due_at: timestamp(row.try_get(11)?)?,
+        error: row.try_get(12)?,
+    })
+}

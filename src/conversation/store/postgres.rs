@@ -1,0 +1,58 @@
+//! The shared engine: PostgreSQL, for many nodes.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Pool, Transaction};
+
+use self::engine::EngineStore;
+use super::StoreError;
+
+#[expect(clippy::duplicate_mod, reason = "the SQL is one text for both engines, compiled for each")]
+#[path = "engine/mod.rs"]
+mod engine;
+
+/// Conversations in a PostgreSQL database.
+pub type PostgresStore = EngineStore;
+
+type Db = sqlx::Postgres;
+
+/// Transactions that run side by side.
+const LANES: usize = 4;
+
+/// Rows of a transaction's conversations are locked, in one order everywhere.
+const LOCK: &str = r#" ORDER BY c.channel COLLATE "C", c.shop COLLATE "C", c.id COLLATE "C" FOR UPDATE OF c"#;
+const LOCKS_ROWS: bool = true;
+const SKIP_LOCKED: &str = " FOR UPDATE SKIP LOCKED";
+
+/// Connections of this process.
+const CONNECTIONS: u32 = 10;
+
+/// How long a connection is waited for: a database that is gone is told quickly.
+const ACQUIRE: Duration = Duration::from_secs(3);
+
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 256;
+
+async fn begin(pool: &Pool<Db>) -> Result<Transaction<'static, Db>, StoreError> {
+    Ok(pool.begin().await?)
+}
+
+impl PostgresStore {
+    /// Connects to `postgres://user:password@host:port/database` and brings the schema up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or the schema cannot be changed.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("yingda")
+            .statement_cache_capacity(STATEMENTS)
+            // A transaction that a lost client left behind must not hold its rows.
+            .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "8s")]);
+        let pool =
+            PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_with(options).await?;
+        sqlx::migrate!("src/conversation/store/migrations/postgres").run(&pool).await?;
+        Ok(Self::over(pool.clone(), pool))
+    }
+}

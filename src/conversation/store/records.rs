@@ -1,0 +1,168 @@
+//! What the store gives back: rows as values.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::conversation::clock::Round;
+use crate::conversation::event::ConversationKey;
+use crate::conversation::model::Conversation;
+use crate::conversation::outgoing::{Outgoing, PushState};
+
+/// A conversation as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredConversation {
+    /// Its name.
+    pub key: ConversationKey,
+    /// Its customer.
+    pub customer_id: String,
+    /// Its facts.
+    pub facts: Conversation,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When its next timer is due.
+    pub due_at: Option<Timestamp>,
+}
+
+/// A conversation whose timer is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    /// Which.
+    pub key: ConversationKey,
+    /// Its customer.
+    pub customer_id: String,
+    /// Its facts as they were read.
+    pub facts: Conversation,
+    /// When it was due.
+    pub due_at: Timestamp,
+}
+
+/// Which conversations are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// Shop.
+    pub shop: Option<String>,
+    /// Name of the phase.
+    pub phase: Option<String>,
+    /// Customer within the channel.
+    pub customer_id: Option<String>,
+    /// Only those last changed before.
+    pub before: Option<Timestamp>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// An event with what was decided.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StoredEvent {
+    /// Its number in the conversation, from 1.
+    pub seq: u64,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// As it came.
+    pub event: Value,
+    /// As it was answered.
+    pub decision: Value,
+}
+
+/// Somebody who was told of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// In which conversation.
+    #[serde(flatten)]
+    pub key: ConversationKey,
+    /// Who.
+    pub customer_id: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A push that was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// What is pushed.
+    pub outgoing: Outgoing,
+    /// Attempts before this one.
+    pub attempts: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When a human last wrote in its conversation.
+    pub human_at: Option<Timestamp>,
+}
+
+/// A push as listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PushRow {
+    /// Its number: newer ones are greater.
+    pub seq: i64,
+    /// What is pushed.
+    pub outgoing: Outgoing,
+    /// Where it stands.
+    pub state: PushState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is tried next, where it is pending.
+    pub due_at: Timestamp,
+    /// Why the last attempt failed.
+    pub error: Option<String>,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The receiver has it.
+    Sent,
+    /// It failed and is tried again.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// Why it failed.
+        error: String,
+    },
+    /// It is given up.
+    Dead {
+        /// Why.
+        error: String,
+    },
+    /// It is not needed any more.
+    Dropped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An endpoint that is switched off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct EndpointState {
+    /// As configured.
+    pub name: String,
+    /// When it was switched off.
+    #[schema(value_type = String, format = DateTime)]
+    pub disabled_at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// A wait as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRound {
+    /// Whose.
+    pub key: ConversationKey,
+    /// The wait.
+    pub round: Round,
+    /// The conversation was closed before a reply.
+    pub closed: bool,
+}
+
+/// What an erasure took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
+pub struct Erased {
+    /// Conversations.
+    pub conversations: u64,
+    /// Events.
+    pub events: u64,
+    /// Pushes.
+    pub pushes: u64,
+}
