@@ -5,6 +5,7 @@
 
 pub mod language;
 pub mod lexicon;
+pub mod mask;
 mod normalise;
 mod opencc;
 pub mod pinyin;
