@@ -60,6 +60,33 @@ impl Week {
         self.is_open(now).then(|| self.next_change(now, false))?
     }
 
+    /// When the hours that start on `day` hold, in order; those that touch count as one.
+    ///
+    /// They may run into the next date. What the clock skips is left out, and what it shows twice is in it twice.
+    pub fn of_day(&self, day: Date, zone: &TimeZone) -> Vec<Range<Timestamp>> {
+        let midnight = day.at(0, 0, 0, 0);
+        let holds = |at: Timestamp| {
+            let minute = zone.to_datetime(at).duration_since(midnight).as_secs().div_euclid(60);
+            u16::try_from(minute).is_ok_and(|minute| self.on(day).iter().any(|it| it.contains(&minute)))
+        };
+        let bounds = self.on(day).iter().flat_map(|it| [it.start, it.end]);
+        let mut edges: Vec<Timestamp> = bounds.flat_map(|minute| readings(zone, day, minute)).collect();
+        let (Some(first), Some(last)) = (edges.iter().min().copied(), edges.iter().max().copied()) else {
+            return Vec::new();
+        };
+        edges.extend(zone.following(first).map(|change| change.timestamp()).take_while(|edge| *edge < last));
+        edges.sort_unstable();
+        edges.dedup();
+        let mut spans: Vec<Range<Timestamp>> = Vec::new();
+        for pair in edges.windows(2).filter(|pair| holds(pair[0])) {
+            match spans.last_mut() {
+                Some(span) if span.end == pair[0] => span.end = pair[1],
+                _ => spans.push(pair[0]..pair[1]),
+            }
+        }
+        spans
+    }
+
     /// The intervals that start on a date: date before weekday (which has taken in `daily`).
     fn on(&self, date: Date) -> &[Interval] {
         let weekday = date.weekday().to_monday_zero_offset();
@@ -593,8 +620,48 @@ mod tests {
         })
     }
 
+    #[test]
+    fn the_hours_of_a_day_run_past_midnight_and_touch() {
+        let zone = TimeZone::get("Asia/Kolkata").unwrap();
+        let spans = |hours: Value, day: &str| {
+            let spans = week(hours).of_day(day.parse().unwrap(), &zone);
+            let told = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%d %H:%M").to_string();
+            spans.into_iter().map(|span| format!("{} - {}", told(span.start), told(span.end))).collect::<Vec<_>>()
+        };
+        let day = "2026-03-02";
+        assert_eq!(spans(json!({"daily": ["08:00-23:00"]}), day), ["02 08:00 - 02 23:00"]);
+        assert_eq!(spans(json!({"daily": ["18:00-02:00"]}), day), ["02 18:00 - 03 02:00"]);
+        assert_eq!(spans(json!({"daily": ["13:00-18:00", "09:00-12:00"]}), day).len(), 2);
+        assert_eq!(
+            spans(json!({"daily": ["09:00-12:00", "12:00-13:00", "11:00-12:30"]}), day),
+            ["02 09:00 - 02 13:00"]
+        );
+        assert_eq!(spans(json!({"2026-03-02": []}), day), Vec::<String>::new());
+        assert_eq!(spans(json!({}), day), ["02 00:00 - 03 00:00"]);
+    }
+
+    #[test]
+    fn the_hours_of_a_day_follow_the_clock() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let hours = |hours: Value, day: &str| {
+            let spans = week(hours).of_day(day.parse().unwrap(), &zone);
+            spans.iter().map(|span| span.end.duration_since(span.start).as_secs() as f64 / 3600.0).collect::<Vec<_>>()
+        };
+        assert_eq!(hours(json!({}), "2026-03-08"), [23.0], "an hour is skipped");
+        assert_eq!(hours(json!({}), "2026-11-01"), [25.0], "an hour comes twice");
+        assert_eq!(hours(json!({"daily": ["01:00-01:30"]}), "2026-11-01"), [0.5, 0.5]);
+        assert_eq!(hours(json!({"daily": ["02:15-02:45"]}), "2026-03-08"), Vec::<f64>::new());
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn a_moment_is_open_when_the_hours_of_a_day_hold_it((week, now) in (any_week(), any_now())) {
+            let of_days = [-1, 0].into_iter().filter_map(|days| now.date().checked_add(days.days()).ok());
+            let open = of_days.flat_map(|day| week.of_day(day, now.time_zone())).any(|span| span.contains(&now.timestamp()));
+            prop_assert_eq!(open, week.is_open(&now));
+        }
 
         #[test]
         fn the_next_change_is_the_first_minute_that_differs((week, now) in (any_week(), any_now())) {

@@ -1,0 +1,4 @@
+//! What happened, in figures: pure functions of what the store remembers.
+
+pub mod ledger;
+pub mod projection;
