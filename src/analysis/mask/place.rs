@@ -5,7 +5,7 @@ pub(super) const NAME: &str = "[[㐀-鿿]--[<no_name>]]";
 
 /// Characters of words that stand before addresses and in no name of a place.
 pub(super) const NO_NAME: &str =
-    "到至在是为為给給寄送住我你您他她们們吗嗎呢吧了请請问問哪么麼怎这這就也要想把麻烦煩帮幫忙改换換址";
+    "到至在於是为為给給寄送住我你您他她们們吗嗎呢吧了请請问問哪么麼怎这這就也要想把麻烦煩帮幫忙改换換址";
 
 /// What ends a part of an address.
 const PARTS: &str = "省市州盟区區县縣旗镇鎮乡鄉";
