@@ -11,6 +11,7 @@ mod decisions;
 mod evaluation;
 mod house;
 mod matching;
+mod postgres;
 mod promises;
 mod security;
 mod semantic;

@@ -73,8 +73,8 @@ const NAME_LENGTH: usize = 4;
 /// Whether the street of a match, which begins with its last character, has a name.
 pub(super) fn is_street(before: &str, found: &str) -> bool {
     let Some(kind) = found.chars().next() else { return false };
-    let is_none = |word: &&str| word.strip_suffix(kind).is_some_and(|stem| before.ends_with(stem));
-    before.chars().next_back().is_some_and(is_name) && !NO_STREETS.iter().any(|word| is_none(&word))
+    let is_none = |word: &str| word.strip_suffix(kind).is_some_and(|stem| before.ends_with(stem));
+    before.chars().next_back().is_some_and(is_name) && !NO_STREETS.iter().any(|word| is_none(word))
 }
 
 /// Start of the address whose first sure sign is at `sign`.
@@ -99,7 +99,7 @@ fn names_before(text: &str, sign: usize) -> &str {
     let mut begin = sign;
     for (at, c) in text[..sign].char_indices().rev().take(REACH) {
         let after_part = || text[..at].ends_with(|c: char| PARTS.contains(c));
-        if !is_name(c) && !(c == ' ' && after_part()) {
+        if !(is_name(c) || c == ' ' && after_part()) {
             break;
         }
         begin = at;
