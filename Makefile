@@ -40,6 +40,7 @@ run: build ## set up, build, serve ./faq on 127.0.0.1:8080
 	$(YINGDA) serve
 
 test: setup model ## set up, run every test
+	@bash .ci/postgres
 	YINGDA_TEST_MODEL=.model cargo test --locked -- --include-ignored
 
 model: ## put the embedding model of the tests into .model/ (90 MB)

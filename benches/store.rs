@@ -7,7 +7,12 @@
 //! - `--seconds 5`: how long each part takes
 //! - `--stored 1000000`: conversations that are there already, and the same once more with 1,000 for comparison
 //! - `--soak 600`: so many seconds at half the rate, with the resident memory every tenth of it
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measurement speaks and fails loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a measurement speaks and fails loudly"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //!
 //! Two towers and a roof. Knowledge: [`faq`] files pass through the [`analysis`] into the [`index`], and [`matching`]
 //! turns hits into candidates; [`knowledge`] holds one immutable generation of all that. Talk: an event of a
-//! [`conversation`] is read through the same analysis. The [`reply`] is decided from both, and [`bot`] records it.
+//! [`conversation`] is read through the same analysis. The [`reply`] is decided from both, and [`bot`] records it; [`report`]
+//! tells in figures what came of it.
 
 pub mod config;
 pub mod hours;

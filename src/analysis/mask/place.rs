@@ -5,7 +5,7 @@ pub(super) const NAME: &str = "[[㐀-鿿]--[<no_name>]]";
 
 /// Characters of words that stand before addresses and in no name of a place.
 pub(super) const NO_NAME: &str =
-    "到至在是为為给給寄送住我你您他她们們吗嗎呢吧了请請问問哪么麼怎这這就也要想把麻烦煩帮幫忙改换換址";
+    "到至在於是为為给給寄送住我你您他她们們吗嗎呢吧了请請问問哪么麼怎这這就也要想把麻烦煩帮幫忙改换換址";
 
 /// What ends a part of an address.
 const PARTS: &str = "省市州盟区區县縣旗镇鎮乡鄉";
@@ -73,8 +73,8 @@ const NAME_LENGTH: usize = 4;
 /// Whether the street of a match, which begins with its last character, has a name.
 pub(super) fn is_street(before: &str, found: &str) -> bool {
     let Some(kind) = found.chars().next() else { return false };
-    let is_none = |word: &&str| word.strip_suffix(kind).is_some_and(|stem| before.ends_with(stem));
-    before.chars().next_back().is_some_and(is_name) && !NO_STREETS.iter().any(|word| is_none(&word))
+    let is_none = |word: &str| word.strip_suffix(kind).is_some_and(|stem| before.ends_with(stem));
+    before.chars().next_back().is_some_and(is_name) && !NO_STREETS.iter().any(|word| is_none(word))
 }
 
 /// Start of the address whose first sure sign is at `sign`.
@@ -99,7 +99,7 @@ fn names_before(text: &str, sign: usize) -> &str {
     let mut begin = sign;
     for (at, c) in text[..sign].char_indices().rev().take(REACH) {
         let after_part = || text[..at].ends_with(|c: char| PARTS.contains(c));
-        if !is_name(c) && !(c == ' ' && after_part()) {
+        if !(is_name(c) || c == ' ' && after_part()) {
             break;
         }
         begin = at;

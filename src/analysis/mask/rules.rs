@@ -26,10 +26,13 @@ pub(super) struct Rule {
 /// What patterns write shorter; each may use those below it.
 pub(super) const SHORTHANDS: [(&str, &str); 12] = [
     ("<tail>", r"(?:<house>|之\d+|-\d+|\d{3,}| ?<building>)*"),
-    ("<house>", " ?<building>?<number><unit>"),
+    ("<house>", " ?<building>?<number> ?<unit>"),
     (
         "<building>",
-        "(?:<name>{1,8}?(?:大[厦廈楼樓]|小[区區]|社[区區]|公寓|广场|廣場|[园園][区區]?|苑|新村|新城|中心|宿舍))",
+        concat!(
+            "(?:<name>{1,8}?(?:大[厦廈楼樓]|小[区區]|社[区區]|公寓|广场|廣場|[园園][区區]?|苑|新村|新城|中心|宿舍",
+            "|大[学學]|[学學]院|[学學]校|中[学學]|小[学學]|[医醫]院|酒店|公司))",
+        ),
     ),
     ("<number>", r"(?:[\dA-Z]{1,5}(?:-\d{1,4}){0,2}|[一二三四五六七八九十百甲乙丙东南西北]{1,4})"),
     ("<unit>", "(?:号楼|號樓|号院|[号號栋棟幢座室房户戶楼樓层層弄期F]|单元|單元)"),
@@ -72,7 +75,7 @@ pub(super) static RULES: &[Rule] = &[
         r"(?:(?:\+|00)86<sep>\d{2,3}|\(0\d{2,3}\)|0\d{2,3})<sep>[1-9]\d{2,3}<sep>\d{4}(?: ?[-转轉] ?\d{1,6})?",
     ),
     phone("〔电话〕", r"(?:\(0[2-8]\)|0[2-8])<sep>\d{3,4}<sep>\d{4}(?: ?[#转轉] ?\d{1,6})?"),
-    phone("〔电话〕", r"0[3-8]\d{1,2}-\d{6}|0800<sep>\d{3}<sep>\d{3}"),
+    phone("〔电话〕", r"0[3-8]\d{1,2}-\d{6}|0800<sep>\d{2,3}<sep>\d{3,4}"),
     row("〔电话〕", r"[48]00-?(?:\d{3}-?\d{4}|\d{4}-?\d{3})"),
     phone("〔电话〕", r"\+[1-9]\d{0,2}[ -]?\(?\d{1,4}\)?[ -]?\d{3,4}[ -]?\d{3,4}").only(|it| digits(it.text) >= 9),
     // Eight digits are a telephone in Hong Kong, or in a mainland town, only beside a word for it; 手机 5999-6999 are prices.
@@ -107,12 +110,12 @@ pub(super) static RULES: &[Rule] = &[
     )
     .only(|it| digits(it.text) >= 6 && !is_date(it.text) && no_amount(it)),
     row("〔单号〕", r"\d{3}-\d{7}-\d{7}|\d{4}(?:-\d{4}){3}"),
-    row("〔单号〕", "[a-z0-9]{9,}").only(|it| digits(it.text) >= if digits(it.text) < it.text.len() { 8 } else { 10 }),
+    row("〔单号〕", "[a-z0-9]{9,}").only(|it| digits(it.text) >= 10 || longest_number(it.text) >= 8 && has_letter(it.text)),
     // Addresses: a street with a number; a town and a street; a building with a number; a number of a house with a room.
-    place("[路街道巷](?: ?<number>[段巷弄])* ?<number>[号號弄]<tail>").only(|it| place::is_street(it.before, it.text)),
+    place("[路街道巷](?: ?<number>[段巷弄])* ?<number> ?[号號弄]<tail>").only(|it| place::is_street(it.before, it.text)),
     place(concat!(
-        r"[省市州盟区區县縣] ?<name>{1,7}(?:[区區县縣镇鎮乡鄉]|街道) ?[\d<name>]{1,8}?",
-        r"(?:[路街道巷村屯]|<building>)(?:\d+[组組队隊])?<tail>",
+        r"[省市州盟区區县縣] ?<name>{1,7}(?:[区區县縣镇鎮乡鄉]|街道) ?(?:<name>{1,6}?(?:[镇鎮乡鄉]|街道) ?)?",
+        r"[\d<name>]{1,8}?(?:[路道巷村屯]|街道?|<building>)(?:\d+[组組队隊])?<tail>",
     )),
     place("(?:大[厦廈]|小[区區]|社[区區]|花[园園]|公寓|家[园園]|苑|新村) ?<number>(?:号楼|號樓|[栋棟幢座室楼樓]|单元|單元)<tail>"),
     place(r"\d{1,3}(?:[栋棟幢]|号楼|號樓) ?(?:\d{1,2}(?:单元|單元) ?\d{1,4}|\d{3,4})[室房号號]?"),
@@ -140,6 +143,15 @@ fn digits(text: &str) -> usize {
     text.bytes().filter(u8::is_ascii_digit).count()
 }
 
+fn has_letter(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_alphabetic())
+}
+
+/// Digits of the longest number: eight in SF12345678, four in 1280x1024.
+fn longest_number(text: &str) -> usize {
+    text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or_default()
+}
+
 /// The check of ISO/IEC 7812: every second digit from the right doubled, the sum of all digits is a multiple of ten.
 fn luhn(it: &Found) -> bool {
     let digits = it.text.bytes().rev().filter(u8::is_ascii_digit).map(|digit| u32::from(digit - b'0'));
@@ -163,7 +175,5 @@ fn is_counted(it: &Found) -> bool {
 /// Whether these are eight digits such as 20260506 or 2026-05-06.
 fn is_date(text: &str) -> bool {
     let number: String = text.chars().filter(char::is_ascii_digit).collect();
-    number.len() == 8
-        && (number.starts_with("19") || number.starts_with("20"))
-        && !text.contains(|c: char| c.is_ascii_alphabetic())
+    number.len() == 8 && (number.starts_with("19") || number.starts_with("20")) && !has_letter(text)
 }
