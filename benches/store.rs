@@ -1,7 +1,7 @@
 //! How many messages a second are durable: `cargo bench --bench store [-- OPTIONS]`.
 //!
 //! In one run and on one disk: one sender, whose every message takes a commit of its own, against 64 senders, whose
-//! messages share commits. Through `Bot::receive`: read, matched, decided, stored.
+//! messages share commits. First the store alone, then the whole way of a message: read, matched, decided, stored.
 //!
 //! - `--store postgres://...`: in PostgreSQL; else in SQLite, in the folder of `--data DIR` or a temporary one
 //! - `--seconds 5`: how long each part takes
@@ -20,10 +20,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::civil::date;
+use serde_json::json;
 use yingda::bot::{Bot, now};
 use yingda::config::Shops;
 use yingda::conversation::event::{Context, EventKind, Id, InboundEvent};
-use yingda::conversation::store::{PostgresStore, SqliteStore, Store};
+use yingda::conversation::store::{Decide, Outcome, PostgresStore, SqliteStore, Store, StoredDecision};
 use yingda::knowledge::Knowledge;
 
 const SENDERS: usize = 64;
@@ -79,9 +80,12 @@ fn message(number: u64, conversations: u64) -> InboundEvent {
     }
 }
 
+#[derive(Clone)]
 struct Bench {
     bot: Bot,
     next: Arc<AtomicU64>,
+    /// Only stored: the decision is made beforehand.
+    store_alone: bool,
 }
 
 #[derive(Debug)]
@@ -96,20 +100,34 @@ impl Bench {
         let faq = Path::new(env!("CARGO_MANIFEST_DIR")).join("faq");
         let knowledge = Arc::new(Knowledge::open(&faq, None, None, date(2026, 11, 22)).expect("the content loads"));
         let bot = Bot::new(knowledge, store, Arc::new(Shops::default()), Vec::new());
-        Self { bot, next: Arc::new(AtomicU64::new(0)) }
+        Self { bot, next: Arc::new(AtomicU64::new(0)), store_alone: false }
+    }
+
+    async fn send(&self, event: InboundEvent) {
+        if !self.store_alone {
+            self.bot.receive(event, now()).await.expect("it is stored");
+            return;
+        }
+        let decide: Decide = Arc::new(|before| {
+            let mut conversation = before.conversation.clone();
+            conversation.events += 1;
+            let decision = StoredDecision(json!({ "action": "silent", "reason": "queued", "replies": [] }));
+            Outcome { conversation, decision, due_at: None, outgoing: Vec::new(), rounds: Vec::new() }
+        });
+        self.bot.store().record(Arc::new(event), now(), decide).await.expect("it is stored");
     }
 
     /// Senders that each wait for an answer before they send again; with `rate`, all together no faster than that.
     async fn run(&self, senders: usize, time: Duration, conversations: u64, rate: Option<f64>) -> Measured {
         let (started, mut under_way) = (Instant::now(), Vec::new());
         for _ in 0..senders {
-            let (bot, next) = (self.bot.clone(), Arc::clone(&self.next));
+            let (bench, next) = (self.clone(), Arc::clone(&self.next));
             under_way.push(tokio::spawn(async move {
                 let mut took = Vec::new();
                 while started.elapsed() < time {
                     let sent = Instant::now();
                     let event = message(next.fetch_add(1, Ordering::Relaxed), conversations);
-                    bot.receive(event, now()).await.expect("it is stored");
+                    bench.send(event).await;
                     took.push(sent.elapsed());
                     if let Some(rate) = rate {
                         let pace = Duration::from_secs_f64(senders as f64 / rate);
@@ -151,7 +169,7 @@ impl Bench {
         let from = Arc::new(AtomicU64::new(0));
         let mut under_way = Vec::new();
         for _ in 0..256 {
-            let (bot, from) = (self.bot.clone(), Arc::clone(&from));
+            let (bench, from) = (self.clone(), Arc::clone(&from));
             under_way.push(tokio::spawn(async move {
                 loop {
                     let number = from.fetch_add(1, Ordering::Relaxed);
@@ -162,7 +180,7 @@ impl Bench {
                     event.conversation_id = id(format!("c-{number}"));
                     event.customer_id = id(format!("u-{number}"));
                     event.message_id = id(format!("fill-{number}"));
-                    bot.receive(event, now()).await.expect("it is stored");
+                    bench.send(event).await;
                 }
             }));
         }
@@ -194,6 +212,9 @@ async fn main() {
     let time = Duration::from_secs(options.seconds);
     let bench = Bench::open(open(&options, &folder, "bench.db").await).await;
     bench.run(SENDERS, time / 5, 1_000, None).await;
+    println!("the store alone");
+    Bench { store_alone: true, ..bench.clone() }.compare(time).await;
+    println!("the whole way");
     let rate = bench.compare(time).await;
     if let Some(stored) = options.stored {
         let few = bench.run(SENDERS, time, 1_000, None).await;

@@ -39,6 +39,8 @@ pub struct Generation {
     pub warnings: Vec<Fault>,
     /// Number of an entry by its id.
     numbers: FxHashMap<EntryId, usize>,
+    /// Versions of the entries and of the scripts, by their numbers.
+    versions: [Vec<u32>; 2],
 }
 
 /// Why a generation could not be built.
@@ -66,7 +68,24 @@ impl Generation {
             Extras { out_of_scope: &corpus.out_of_scope, learns_out_of_scope: corpus.has_own_out_of_scope, semantic };
         let matcher = build_matcher(&corpus.entries, &analyzer, &lexicon_digest_of(&corpus), extras, index)?;
         let numbers = corpus.entries.iter().enumerate().map(|(number, entry)| (entry.id.clone(), number)).collect();
-        Ok(Self { fingerprint: fingerprint(&corpus), corpus, matcher, warnings, numbers })
+        let versions = [
+            corpus.entries.iter().map(|entry| version(&(&entry.answer, &entry.states))).collect(),
+            corpus.scripts.iter().map(|script| version(&(&script.wordings, &script.leads, &script.fallback))).collect(),
+        ];
+        Ok(Self { fingerprint: fingerprint(&corpus), corpus, matcher, warnings, numbers, versions })
+    }
+
+    /// Eight hex digits that change whenever a wording of the entry does.
+    #[must_use]
+    pub fn entry_version(&self, id: &str) -> Option<String> {
+        self.versions[0].get(*self.numbers.get(id)?).map(|version| format!("{version:08x}"))
+    }
+
+    /// Eight hex digits that change whenever a wording of the script does.
+    #[must_use]
+    pub fn script_version(&self, id: &str) -> Option<String> {
+        let number = self.corpus.scripts.iter().position(|script| *script.id == *id)?;
+        self.versions[1].get(number).map(|version| format!("{version:08x}"))
     }
 
     /// The entry of this id.
@@ -190,6 +209,12 @@ fn fingerprint(corpus: &Corpus) -> String {
         .into_iter()
         .for_each(|text| feed(text));
     short_hex(hasher)
+}
+
+/// First 32 bits of the SHA-256 of wordings.
+fn version(wordings: &impl std::fmt::Debug) -> u32 {
+    let digest: [u8; 32] = Sha256::digest(format!("{wordings:?}")).into();
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
 fn short_hex(hasher: Sha256) -> String {

@@ -1,7 +1,6 @@
 //! What follows from an event: decided, worded, and put together for the store. A pure function of what the store gives.
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 
 use super::decision::{Considered, Deadlines, Decision, OutgoingReply};
 use super::pushes::pushes;
@@ -133,9 +132,9 @@ impl Reading {
             action: choice.action,
             counts_as: (!replies.is_empty()).then(|| "any_reply".to_owned()),
             replies,
-            entry_version: rendered.entry_id.as_deref().and_then(|id| self.entry_version(id)),
+            entry_version: rendered.entry_id.as_deref().and_then(|id| self.generation.entry_version(id)),
             entry_id: rendered.entry_id,
-            script_version: script.as_deref().and_then(|id| self.script_version(id)),
+            script_version: script.as_deref().and_then(|id| self.generation.script_version(id)),
             script_id: script,
             confidence: choice.confidence,
             reason: choice.rule,
@@ -151,15 +150,6 @@ impl Reading {
         }
     }
 
-    fn entry_version(&self, id: &str) -> Option<String> {
-        self.generation.entry(id).map(|entry| version(&format!("{:?}{:?}", entry.answer, entry.states)))
-    }
-
-    fn script_version(&self, id: &str) -> Option<String> {
-        let script = self.generation.corpus.scripts.iter().find(|script| *script.id == *id)?;
-        Some(version(&format!("{:?}{:?}{:?}", script.wordings, script.leads, script.fallback)))
-    }
-
     fn considered(&self, candidate: &Candidate) -> Considered {
         let entry = self.entry(candidate);
         Considered {
@@ -168,9 +158,4 @@ impl Reading {
             confidence: candidate.confidence,
         }
     }
-}
-
-/// Eight hex digits that change whenever a wording does.
-fn version(wordings: &str) -> String {
-    hex::encode(&Sha256::digest(wordings)[..4])
 }
