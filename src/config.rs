@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use crate::conversation::outgoing::Webhook;
+use crate::outbound::facts::FactsConfig;
 use crate::reply::policy::ShopPolicy;
 use crate::semantic::SemanticConfig;
 
@@ -102,22 +103,41 @@ impl Default for Limits {
 /// The shops that are served.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Shops {
-    defaults: Arc<ShopPolicy>,
-    named: BTreeMap<String, Arc<ShopPolicy>>,
+    defaults: Shop,
+    named: BTreeMap<String, Shop>,
+}
+
+/// A shop as configured.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Shop {
+    policy: Arc<ShopPolicy>,
+    facts: Option<FactsConfig>,
 }
 
 impl Shops {
+    /// Where named shops' own systems answer.
+    pub fn facts(&self) -> impl Iterator<Item = (&str, &FactsConfig)> {
+        self.named.iter().filter_map(|(name, shop)| Some((name.as_str(), shop.facts.as_ref()?)))
+    }
+
+    /// Where the systems of all other shops answer.
+    #[must_use]
+    pub fn default_facts(&self) -> Option<&FactsConfig> {
+        self.defaults.facts.as_ref()
+    }
+
     /// The policy of a shop that may not be configured any more: what was promised to its customers is still kept.
     #[must_use]
     pub fn policy_or_default(&self, shop: &str) -> &Arc<ShopPolicy> {
-        self.named.get(shop).unwrap_or(&self.defaults)
+        &self.named.get(shop).unwrap_or(&self.defaults).policy
     }
 
     /// The policy of a shop. When the configuration names no shop, every shop has the defaults; when it names one, the
     /// others are unknown.
     #[must_use]
     pub fn policy(&self, shop: &str) -> Option<&Arc<ShopPolicy>> {
-        if self.named.is_empty() { Some(&self.defaults) } else { self.named.get(shop) }
+        let shop = if self.named.is_empty() { Some(&self.defaults) } else { self.named.get(shop) };
+        shop.map(|shop| &shop.policy)
     }
 }
 
@@ -221,11 +241,11 @@ impl Config {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             wrong(format!("line {line}: {}", error.message()))
         })?;
-        let defaults = policy(raw.defaults.clone()).map_err(|what| wrong(format!("[defaults]: {what}")))?;
+        let defaults = shop(raw.defaults.clone()).map_err(|what| wrong(format!("[defaults]: {what}")))?;
         let mut named = BTreeMap::new();
-        for (shop, table) in raw.shops {
+        for (name, table) in raw.shops {
             let merged = merge(raw.defaults.clone(), table);
-            named.insert(shop.clone(), policy(merged).map_err(|what| wrong(format!("[shops.{shop}]: {what}")))?);
+            named.insert(name.clone(), shop(merged).map_err(|what| wrong(format!("[shops.{name}]: {what}")))?);
         }
         let tokens = raw.tokens.into_iter().map(file_token).collect::<Result<_, _>>()?;
         check_webhooks(&raw.webhooks).map_err(wrong)?;
@@ -302,12 +322,14 @@ fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
     Ok(())
 }
 
-fn policy(table: Table) -> Result<Arc<ShopPolicy>, String> {
+fn shop(mut table: Table) -> Result<Shop, String> {
+    let facts = table.remove("facts").map(FactsConfig::deserialize).transpose();
+    let facts = facts.map_err(|error| format!("facts: {}", error.message()))?;
     let policy = ShopPolicy::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())?;
     if !policy.thresholds.are_confidences() {
         return Err("thresholds are confidences: write values from 0 to 1".to_owned());
     }
-    Ok(Arc::new(policy))
+    Ok(Shop { policy: Arc::new(policy), facts })
 }
 
 /// `over` on top of `base`, tables joined key by key.

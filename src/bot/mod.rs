@@ -4,6 +4,7 @@ pub mod clockwork;
 pub mod courier;
 mod decision;
 mod digest;
+mod facts;
 mod hearing;
 mod incidents;
 mod ledger;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
+use self::facts::Hooks;
 use self::hearing::{Ear, read};
 use self::reading::Reading;
 use self::wording::variables;
@@ -34,6 +36,7 @@ use crate::faq::template::render;
 use crate::index::IndexError;
 use crate::knowledge::{Generation, Knowledge};
 use crate::matching::{Candidate, Question, shared_ranges};
+use crate::outbound::OutboundError;
 use crate::reply::policy::ShopPolicy;
 use crate::reply::timers::timers;
 
@@ -74,6 +77,7 @@ pub struct Bot {
     store: Arc<dyn Store>,
     shops: Arc<Shops>,
     webhooks: Arc<[Webhook]>,
+    hooks: Arc<Hooks>,
 }
 
 impl std::fmt::Debug for Bot {
@@ -91,7 +95,16 @@ impl Bot {
         shops: Arc<Shops>,
         webhooks: impl Into<Arc<[Webhook]>>,
     ) -> Self {
-        Self { knowledge, store, shops, webhooks: webhooks.into() }
+        Self { knowledge, store, shops, webhooks: webhooks.into(), hooks: Arc::default() }
+    }
+
+    /// The same bot, asking the shops' own systems for facts.
+    ///
+    /// # Errors
+    /// When an address or a secret of `facts` is malformed.
+    pub fn with_facts(self) -> Result<Self, OutboundError> {
+        let hooks = Arc::new(Hooks::new(&self.shops)?);
+        Ok(Self { hooks, ..self })
     }
 
     /// The knowledge it answers from.
@@ -112,19 +125,19 @@ impl Bot {
     /// # Errors
     /// When the shop is unknown, the message id was used otherwise, or the store cannot be written; nothing is stored
     /// then.
-    pub async fn receive(&self, event: InboundEvent, now: Timestamp) -> Result<(StoredDecision, bool), BotError> {
+    pub async fn receive(&self, mut event: InboundEvent, now: Timestamp) -> Result<(StoredDecision, bool), BotError> {
         let policy = match event.kind {
             EventKind::Timer => self.shops.policy_or_default(event.shop.as_str()),
             _ => self.policy(event.shop.as_str())?,
         };
         let policy = Arc::clone(policy);
         let generation = self.knowledge.current();
-        let event = Arc::new(event);
         let text = match event.kind {
-            EventKind::Message | EventKind::Timer => event.text.as_str(),
-            _ => "",
+            EventKind::Message | EventKind::Timer => event.text.clone(),
+            _ => String::new(),
         };
-        let read = self.read(text, &generation).await;
+        let (read, ()) = tokio::join!(self.read(&text, &generation), self.hooks.complete(&mut event, now));
+        let event = Arc::new(event);
         let settings = (policy, Arc::clone(&self.webhooks));
         let reading = Reading::new(Arc::clone(&event), settings, generation, now, read)?;
         let decide: Decide = Arc::new(move |before| reading.outcome(before));

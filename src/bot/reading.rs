@@ -131,6 +131,7 @@ impl Reading {
             agents: scene.agents,
             incident: scene.untold,
             ordered_at: event.context.ordered_at,
+            order_state: event.context.order_state,
             asks: kind == EventKind::Message && self.asks(),
             gathers: event.kind == EventKind::Message && self.channel.debounce().is_positive(),
             timer: scene.timer,

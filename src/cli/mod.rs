@@ -7,6 +7,7 @@ mod eval;
 mod search;
 mod semantic;
 mod serve;
+mod store;
 mod token;
 
 use std::path::PathBuf;
@@ -39,6 +40,12 @@ enum Command {
     Search(search::Options),
     /// Measure the matcher on labelled questions
     Eval(eval::Options),
+    /// Print a conversation: every event with its decision
+    Export(store::Export),
+    /// Delete what is kept of a customer
+    Erase(store::Erase),
+    /// List pushes, send dead letters again
+    Outbox(store::Outbox),
     /// Make a bearer token and the hash to configure
     Token(token::Options),
     /// Print a completion script for a shell
@@ -61,6 +68,9 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Search(options) => search::run(&options),
         Command::Eval(options) => eval::run(&options),
+        Command::Export(options) => store::export(&options),
+        Command::Erase(options) => store::erase(&options),
+        Command::Outbox(options) => store::outbox(&options),
         Command::Token(options) => token::run(&options),
         Command::Completions(options) => completions::run(&options),
     };

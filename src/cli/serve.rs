@@ -1,7 +1,6 @@
 //! `yingda serve`: the HTTP API over one folder of FAQ files.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,8 +10,7 @@ use anyhow::Context;
 
 use crate::bot::courier::Courier;
 use crate::bot::{Bot, clockwork};
-use crate::config::{Config, StoreUrl};
-use crate::conversation::store::{PostgresStore, SqliteStore, Store};
+use crate::config::Config;
 use crate::faq::load::LoadError;
 use crate::http::{App, run as serve};
 use crate::knowledge::{Knowledge, KnowledgeError};
@@ -30,12 +28,8 @@ pub(super) struct Options {
     /// Folder of the built index
     #[arg(long, value_name = "DIR", default_value = "index", env = "YINGDA_INDEX")]
     index: PathBuf,
-    /// Folder of the store
-    #[arg(long, value_name = "DIR", default_value = "data", env = "YINGDA_DATA")]
-    data: PathBuf,
-    /// Keep conversations in PostgreSQL (postgres://...) instead of the data folder
-    #[arg(long, value_name = "URL", env = "YINGDA_STORE", hide_env_values = true)]
-    store: Option<StoreUrl>,
+    #[command(flatten)]
+    store: super::store::StoreFlags,
     /// Configuration file; yingda.toml is used when it is there
     #[arg(long, value_name = "FILE", env = "YINGDA_CONFIG")]
     config: Option<PathBuf>,
@@ -90,13 +84,13 @@ async fn run_until_stopped(
     knowledge: Arc<Knowledge>,
     started: Instant,
 ) -> anyhow::Result<()> {
-    let store = open_store(options, config.store.as_ref()).await?;
+    let store = options.store.open(config.store.as_ref(), true).await?;
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} cannot be listened on; name another address with --listen", config.listen))?;
     let address = listener.local_addr()?;
     let generation = knowledge.current();
-    let bot = Bot::new(knowledge, store, Arc::new(config.shops.clone()), config.webhooks.clone());
+    let bot = Bot::new(knowledge, store, Arc::new(config.shops.clone()), config.webhooks.clone()).with_facts()?;
     let courier = Courier::new(bot.clone())?;
     if config.tokens.is_empty() {
         tracing::warn!(
@@ -117,21 +111,6 @@ async fn run_until_stopped(
     serve(listener, App::new(bot, config, telemetry::metrics()?), stop_signal()).await?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// PostgreSQL where one is named, else the file in the data folder.
-async fn open_store(options: &Options, configured: Option<&StoreUrl>) -> anyhow::Result<Arc<dyn Store>> {
-    if let Some(url) = options.store.as_ref().or(configured) {
-        let store = PostgresStore::connect(url.as_str()).await;
-        return Ok(Arc::new(store.context("the PostgreSQL of `store` cannot be used")?));
-    }
-    // What customers wrote is for nobody else on this machine.
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&options.data).with_context(|| {
-        format!("the data folder {} cannot be made; name a writable one with --data", options.data.display())
-    })?;
-    let file = options.data.join("yingda.db");
-    let store = SqliteStore::open(&file).await.with_context(|| format!("{} cannot be used", file.display()))?;
-    Ok(Arc::new(store))
 }
 
 /// Ctrl-C or SIGTERM.

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
@@ -14,7 +13,7 @@ use super::auth::{Caller, Permission};
 use super::body::{JsonBody, PathId};
 use super::error::{ApiError, Problem};
 use super::params::{Of, Params, limit};
-use crate::analysis::mask::mask;
+use crate::analysis::mask::{mask, mask_json};
 use crate::bot::now;
 use crate::conversation::event::{Context, EventKind, InboundEvent};
 use crate::conversation::inbound::id;
@@ -194,8 +193,8 @@ pub(super) async fn events(
     let next = events.last().filter(|_| full).map(|last| last.seq + 1);
     if of.masked {
         for event in &mut events {
-            mask_all(&mut event.event);
-            mask_all(&mut event.decision);
+            mask_json(&mut event.event);
+            mask_json(&mut event.decision);
         }
     }
     let customer_id = stored.customer_id;
@@ -208,16 +207,6 @@ pub(super) async fn events(
         events,
         next,
     }))
-}
-
-/// Masks every text of a value.
-fn mask_all(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = mask(text).into_owned(),
-        Value::Array(items) => items.iter_mut().for_each(mask_all),
-        Value::Object(fields) => fields.values_mut().for_each(mask_all),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 /// Who takes a conversation, or gives it back.

@@ -7,6 +7,7 @@ use super::decide::minutes;
 use super::turn::Turn;
 use crate::conversation::event::EventKind;
 use crate::conversation::timer::{Timer, TimerKind};
+use crate::faq::order::OrderState;
 use crate::faq::script::{ClosingEvent, ScriptKind};
 
 pub(super) fn shop_side(turn: &Turn<'_>) -> Option<Choice> {
@@ -75,6 +76,10 @@ fn fires(turn: &Turn<'_>, timer: Timer) -> Choice {
         TimerKind::Bubbles => Choice::silent(Rule::TimerVoid),
         TimerKind::HandBack => Choice::silent(Rule::AgentSilent),
         TimerKind::Guard => Choice::script(Action::Hold, Rule::ReplyGuard, ScriptKind::Holding),
+        // The event that told of the payment may have been lost.
+        TimerKind::Unpaid if turn.order_state.is_some_and(|state| state != OrderState::Unpaid) => {
+            Choice::silent(Rule::TimerVoid)
+        }
         TimerKind::Unpaid if turn.human_has_it() => Choice::silent(Rule::HumanActive),
         TimerKind::Unpaid if turn.not_sent(ScriptKind::Reminder) => remind(),
         TimerKind::Unpaid => Choice::silent(Rule::UnpaidOrder),

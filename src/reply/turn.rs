@@ -7,6 +7,7 @@ use crate::conversation::event::EventKind;
 use crate::conversation::incident::Contradicted;
 use crate::conversation::model::Conversation;
 use crate::conversation::timer::Timer;
+use crate::faq::order::OrderState;
 use crate::faq::script::AgentsState;
 use crate::reply::policy::ShopPolicy;
 
@@ -64,6 +65,8 @@ pub struct Turn<'a> {
     pub incident: Option<&'a str>,
     /// When the unpaid order was made.
     pub ordered_at: Option<Timestamp>,
+    /// State of the order, where it is known.
+    pub order_state: Option<OrderState>,
     /// The message asks for something.
     pub asks: bool,
     /// The message waits for the next one.

@@ -209,6 +209,7 @@ impl Scene {
             agents: self.agents,
             incident: self.incident,
             ordered_at: self.ordered_at,
+            order_state: None,
             asks: self.kind == EventKind::Message && self.acts.is_empty(),
             gathers: self.gathers,
             timer: self.timer,

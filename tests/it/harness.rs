@@ -110,7 +110,9 @@ impl Plan {
         });
         let config = Arc::new(configuration(&self.config));
         let store = SqliteStore::open(&data.path().join("yingda.db")).await.unwrap();
-        let bot = Bot::new(knowledge, Arc::new(store), Arc::new(config.shops.clone()), config.webhooks.clone());
+        let bot = Bot::new(knowledge, Arc::new(store), Arc::new(config.shops.clone()), config.webhooks.clone())
+            .with_facts()
+            .expect("the facts hooks are valid");
         tokio::spawn(clockwork::run(bot.clone()));
         tokio::spawn(Courier::new(bot.clone()).expect("the endpoints are valid").run());
         let app = App::new(bot, config, telemetry::metrics().unwrap());

@@ -196,7 +196,7 @@ const DESIGN: [(&str, &[&str]); 14] = [
 const BEYOND_DESIGN: [(&str, &[&str], &str); 12] = [
     (
         "config",
-        &["conversation", "reply", "semantic"],
+        &["conversation", "outbound", "reply", "semantic"],
         "sections are read straight into the policy and the settings of their rooms",
     ),
     ("faq", &["hours", "parallel"], "a script's schedule; the lint runs on all cores"),

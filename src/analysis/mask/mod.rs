@@ -17,6 +17,17 @@ const PASSES: usize = 8;
 /// Stands for a whole text that still changes after all passes: it was built to be hard to read.
 const UNREADABLE: &str = "〔隐去〕";
 
+/// Masks every text of a value; keys stay.
+pub fn mask_json(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => *text = mask(text).into_owned(),
+        Value::Array(items) => items.iter_mut().for_each(mask_json),
+        Value::Object(fields) => fields.values_mut().for_each(mask_json),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// `text` with personal data replaced by what it was: 〔手机〕 mobile numbers, 〔电话〕 other telephone numbers, 〔邮箱〕 e-mail,
 /// 〔证件〕 identity cards, 〔卡号〕 bank cards, 〔单号〕 order and tracking numbers, 〔账号〕 WeChat, QQ and LINE ids,
 /// 〔地址〕 postal addresses down to the street.

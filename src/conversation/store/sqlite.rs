@@ -31,6 +31,12 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Connections that read, for lists and exports.
 const READERS: u32 = 2;
 
+/// Memory for pages, in KB as SQLite wants it: the inner pages of a million conversations' indexes.
+const CACHE: &str = "-65536";
+
+/// Pages of the log, 4 KB each, after which they are brought into the file.
+const CHECKPOINT: &str = "4000";
+
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 256;
 
@@ -51,6 +57,8 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
             .statement_cache_capacity(STATEMENTS)
+            .pragma("cache_size", CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT)
             .foreign_keys(true);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

@@ -1,0 +1,176 @@
+//! `yingda export`, `erase` and `outbox`: what an operator does with the store at hand, the service running or not.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use super::FAILED;
+use crate::analysis::mask::mask_json;
+use crate::bot::now;
+use crate::config::StoreUrl;
+use crate::conversation::event::ConversationKey;
+use crate::conversation::outgoing::PushState;
+use crate::conversation::store::{PostgresStore, SqliteStore, Store};
+
+/// Events read at once.
+const PAGE: u32 = 500;
+
+/// Where the conversations are.
+#[derive(Debug, clap::Args)]
+pub(super) struct StoreFlags {
+    /// Folder of the store
+    #[arg(long, value_name = "DIR", default_value = "data", env = "YINGDA_DATA")]
+    pub data: PathBuf,
+    /// PostgreSQL (postgres://...) instead of the data folder
+    #[arg(long, value_name = "URL", env = "YINGDA_STORE", hide_env_values = true)]
+    pub store: Option<StoreUrl>,
+}
+
+impl StoreFlags {
+    /// Opens the store; the folder is made where it is missing and `make` says so.
+    pub async fn open(&self, configured: Option<&StoreUrl>, make: bool) -> anyhow::Result<Arc<dyn Store>> {
+        if let Some(url) = self.store.as_ref().or(configured) {
+            let store = PostgresStore::connect(url.as_str()).await;
+            return Ok(Arc::new(store.context("the PostgreSQL of `store` cannot be used")?));
+        }
+        let file = self.data.join("yingda.db");
+        if make {
+            make_private(&self.data)?;
+        } else {
+            ensure!(file.exists(), "{} is not there; name the data folder with --data", file.display());
+        }
+        let store = SqliteStore::open(&file).await.with_context(|| format!("{} cannot be used", file.display()))?;
+        Ok(Arc::new(store))
+    }
+}
+
+/// What customers wrote is for nobody else on this machine.
+fn make_private(folder: &std::path::Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| {
+        format!("the data folder {} cannot be made; name a writable one with --data", folder.display())
+    })
+}
+
+/// Prints every event of a conversation with its decision, one JSON object a line.
+#[derive(Debug, clap::Args)]
+pub(super) struct Export {
+    /// Shop
+    #[arg(long)]
+    shop: String,
+    /// Channel account
+    #[arg(long)]
+    channel: String,
+    /// Conversation within the channel
+    conversation: String,
+    /// Hide phone numbers, addresses, ids and e-mail
+    #[arg(long)]
+    masked: bool,
+    #[command(flatten)]
+    store: StoreFlags,
+}
+
+/// Deletes a customer's conversations, messages and pushes; ids of messages stay, without content.
+#[derive(Debug, clap::Args)]
+pub(super) struct Erase {
+    /// Shop
+    #[arg(long)]
+    shop: String,
+    /// Channel account
+    #[arg(long)]
+    channel: String,
+    /// Customer within the channel
+    customer: String,
+    #[command(flatten)]
+    store: StoreFlags,
+}
+
+/// Lists pushes, or sends dead letters again.
+#[derive(Debug, clap::Args)]
+pub(super) struct Outbox {
+    /// Which pushes: pending, sent, dead or dropped
+    #[arg(long, default_value = "dead", value_parser = state)]
+    state: PushState,
+    /// Send dead letters again, all or those of --endpoint
+    #[arg(long)]
+    replay: bool,
+    /// Switch an endpoint on again that answered 410 Gone
+    #[arg(long, value_name = "NAME")]
+    enable: Option<String>,
+    /// Only dead letters of this endpoint
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
+    #[command(flatten)]
+    store: StoreFlags,
+}
+
+fn state(name: &str) -> Result<PushState, String> {
+    PushState::from_name(name).ok_or_else(|| "states are pending, sent, dead, dropped".to_owned())
+}
+
+pub(super) fn export(options: &Export) -> anyhow::Result<ExitCode> {
+    block_on(async {
+        let store = options.store.open(None, false).await?;
+        let key = ConversationKey {
+            channel: options.channel.clone(),
+            shop: options.shop.clone(),
+            conversation_id: options.conversation.clone(),
+        };
+        if store.conversation(&key).await?.is_none() {
+            eprintln!("no conversation `{}` of this shop and channel", options.conversation);
+            return Ok(ExitCode::from(FAILED));
+        }
+        let mut next = 0;
+        loop {
+            let events = store.history(&key, next, PAGE).await?;
+            let Some(last) = events.last() else { return Ok(ExitCode::SUCCESS) };
+            next = last.seq + 1;
+            for event in &events {
+                let mut line = serde_json::to_value(event)?;
+                if options.masked {
+                    mask_json(&mut line);
+                }
+                println!("{line}");
+            }
+        }
+    })
+}
+
+pub(super) fn erase(options: &Erase) -> anyhow::Result<ExitCode> {
+    block_on(async {
+        let store = options.store.open(None, false).await?;
+        let erased = store.erase(&options.channel, &options.shop, &options.customer).await?;
+        println!("{}", serde_json::to_string(&erased)?);
+        Ok(if erased.events == 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    })
+}
+
+pub(super) fn outbox(options: &Outbox) -> anyhow::Result<ExitCode> {
+    block_on(async {
+        let store = options.store.open(None, false).await?;
+        if let Some(name) = &options.enable {
+            store.switch_endpoint(name, None, now()).await?;
+            println!("{name} is on");
+        }
+        if options.replay {
+            println!("{} sent again", store.replay(None, options.endpoint.as_deref(), now()).await?);
+        } else if options.enable.is_none() {
+            for row in store.pushes(options.state, None, PAGE).await? {
+                let line = json!({
+                    "id": row.outgoing.id, "endpoint": row.outgoing.endpoint, "type": row.outgoing.kind,
+                    "attempts": row.attempts, "created_at": row.created_at, "error": row.error,
+                });
+                println!("{line}");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
