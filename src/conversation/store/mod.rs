@@ -153,7 +153,7 @@ pub trait Store: Send + Sync {
     /// Conversations, last changed first.
     fn conversations<'a>(&'a self, filter: &'a ConversationFilter) -> Answer<'a, Vec<StoredConversation>>;
 
-    /// Events of a conversation in their order, from number `from` on.
+    /// Events of a conversation in their order, from number `from` on; none of an erased customer.
     fn history<'a>(&'a self, key: &'a ConversationKey, from: u64, limit: u32) -> Answer<'a, Vec<StoredEvent>>;
 
     /// Adds an agent, or changes the one of this shop and id.
