@@ -8,7 +8,6 @@ use anyhow::{Context, ensure};
 use serde_json::json;
 
 use super::FAILED;
-use crate::analysis::mask::mask_json;
 use crate::bot::now;
 use crate::config::StoreUrl;
 use crate::conversation::event::ConversationKey;
@@ -129,12 +128,11 @@ pub(super) fn export(options: &Export) -> anyhow::Result<ExitCode> {
             let events = store.history(&key, next, PAGE).await?;
             let Some(last) = events.last() else { return Ok(ExitCode::SUCCESS) };
             next = last.seq + 1;
-            for event in &events {
-                let mut line = serde_json::to_value(event)?;
+            for mut event in events {
                 if options.masked {
-                    mask_json(&mut line);
+                    event.mask();
                 }
-                println!("{line}");
+                println!("{}", serde_json::to_string(&event)?);
             }
         }
     })
