@@ -104,7 +104,7 @@ pub(super) async fn list(
         return Err(ApiError::invalid(format!("`phase` is one of {}", Phase::NAMES.join(", "))));
     }
     let Filter { shop, phase, customer_id, before, .. } = filter;
-    let filter = ConversationFilter { shop, phase, customer_id, before, limit: limit(filter.limit)? };
+    let filter = ConversationFilter { shop, phase, customer_id, before, by_wait: false, limit: limit(filter.limit)? };
     let stored = app.bot.store().conversations(&filter).await?;
     Ok(Json(Conversations { conversations: stored.into_iter().map(Listed::from).collect() }))
 }

@@ -150,7 +150,7 @@ pub trait Store: Send + Sync {
     /// One conversation.
     fn conversation<'a>(&'a self, key: &'a ConversationKey) -> Answer<'a, Option<StoredConversation>>;
 
-    /// Conversations, last changed first.
+    /// Conversations, last changed first, or longest in the queue first.
     fn conversations<'a>(&'a self, filter: &'a ConversationFilter) -> Answer<'a, Vec<StoredConversation>>;
 
     /// Events of a conversation in their order, from number `from` on; none of an erased customer.

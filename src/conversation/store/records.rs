@@ -49,6 +49,8 @@ pub struct ConversationFilter {
     pub customer_id: Option<String>,
     /// Only those last changed before.
     pub before: Option<Timestamp>,
+    /// Only those that queue, longest wait first.
+    pub by_wait: bool,
     /// At most so many.
     pub limit: u32,
 }

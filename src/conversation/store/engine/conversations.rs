@@ -59,7 +59,11 @@ impl EngineStore {
                 select.push(column).push_bind(value.clone());
             }
         }
-        select.push(" ORDER BY updated_at DESC LIMIT ").push_bind(i64::from(filter.limit));
+        select.push(match filter.by_wait {
+            true => " AND queued_at IS NOT NULL ORDER BY queued_at LIMIT ",
+            false => " ORDER BY updated_at DESC LIMIT ",
+        });
+        select.push_bind(i64::from(filter.limit));
         select.build().fetch_all(&self.reader).await?.iter().map(stored).collect()
     }
 
