@@ -66,6 +66,7 @@ pub(super) async fn list(
     let local = now().to_zoned(policy.time_zone.clone());
     let desk = app.bot.store().desk(&of.shop).await?;
     let state = desk.state(None, policy.overflow, &|agent| policy.on_duty(agent, &local));
+    let state = state.map(|state| policy.agents_at(&local, state));
     Ok(Json(Agents { queued: desk.queue.len(), state, agents: desk.seats }))
 }
 
