@@ -131,7 +131,7 @@ async fn each_shop_s_day_is_told_once_in_numbers() {
 async fn the_digest_of_yesterday_comes_once_however_often_the_service_starts() {
     let duty = StandIn::that(Reply::status("204 No Content")).await;
     let config = subscriber(&duty, "duty", &["daily_digest"], "") + "[defaults]\ndigest_at = \"00:00\"\n";
-    let app = TestApp::start_shop().await;
+    let app = Plan::shop().with_config(&config).start().await;
     app.say("a", "什么时候发货").await;
     for _ in 0..2 {
         let _next = Plan::shop().with_config(&config).beside(&app).start().await;
