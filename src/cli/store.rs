@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Error, ensure};
 use serde_json::json;
 
 use super::FAILED;
@@ -25,13 +25,31 @@ pub(super) struct StoreFlags {
     pub data: PathBuf,
     /// PostgreSQL (postgres://...) instead of the data folder
     #[arg(long, value_name = "URL", env = "YINGDA_STORE", hide_env_values = true)]
-    pub store: Option<StoreUrl>,
+    store: Option<Given>,
+}
+
+/// A flag's text as it was typed: clap shows what it refuses, and this may hold a password.
+#[derive(Clone)]
+struct Given(String);
+
+impl From<String> for Given {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Given(..)")
+    }
 }
 
 impl StoreFlags {
     /// Opens the store; the folder is made where it is missing and `make` says so.
     pub async fn open(&self, configured: Option<&StoreUrl>, make: bool) -> anyhow::Result<Arc<dyn Store>> {
-        if let Some(url) = self.store.as_ref().or(configured) {
+        let given: Option<StoreUrl> =
+            self.store.as_ref().map(|given| given.0.parse()).transpose().map_err(Error::msg)?;
+        if let Some(url) = given.as_ref().or(configured) {
             let store = PostgresStore::connect(url.as_str()).await;
             return Ok(Arc::new(store.context("the PostgreSQL of `store` cannot be used")?));
         }

@@ -76,6 +76,10 @@ impl From<sqlx::Error> for StoreError {
                 Some(code) if code.len() == 5 && code.starts_with("22") => Self::Corrupt(what),
                 _ => Self::Unavailable(what),
             },
+            // The driver's own words tell of a pool, and not of what keeps it empty.
+            sqlx::Error::PoolTimedOut => Self::Unavailable(
+                "no connection in time: nothing answers there, or all connections are in use".to_owned(),
+            ),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(what),
             _ => Self::Unavailable(what),
         }
