@@ -1,5 +1,6 @@
 //! `yingda export`, `erase` and `outbox`: what an operator does with the store at hand, the service running or not.
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -141,7 +142,7 @@ pub(super) fn export(options: &Export) -> anyhow::Result<ExitCode> {
             eprintln!("no conversation `{}` of this shop and channel", options.conversation);
             return Ok(ExitCode::from(FAILED));
         }
-        let mut next = 0;
+        let (mut out, mut next) = (std::io::stdout().lock(), 0);
         loop {
             let events = store.history(&key, next, PAGE).await?;
             let Some(last) = events.last() else { return Ok(ExitCode::SUCCESS) };
@@ -150,7 +151,11 @@ pub(super) fn export(options: &Export) -> anyhow::Result<ExitCode> {
                 if options.masked {
                     event.mask();
                 }
-                println!("{}", serde_json::to_string(&event)?);
+                match writeln!(out, "{}", serde_json::to_string(&event)?) {
+                    // Whoever reads has read enough.
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                    written => written?,
+                }
             }
         }
     })

@@ -207,11 +207,6 @@ impl TestApp {
         self.send(Method::POST, &format!("/v1/conversations/{conversation}/{how}"), body.to_string()).await
     }
 
-    /// The folder of the store.
-    pub fn data(&self) -> &Path {
-        self.data.path()
-    }
-
     pub async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         self.send_as(None, method, path, body).await
     }

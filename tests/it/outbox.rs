@@ -231,9 +231,9 @@ async fn an_endpoint_that_is_gone_is_switched_off_and_its_dead_letters_are_repla
     assert!(dead[0]["error"].as_str().unwrap().contains("switched off"), "{dead:?}");
     assert_eq!(desk.requests().len(), 1, "it is left alone");
 
-    let enable = |name: &str| app.send(Method::POST, Box::leak(format!("/v1/endpoints/{name}/enable").into()), "");
-    enable("nobody").await.problem(404, "an endpoint that nobody configured");
-    assert_eq!(enable("desk").await.json()["endpoints"][0]["disabled"], Value::Null);
+    let enable = |path: &'static str| app.send(Method::POST, path, "");
+    enable("/v1/endpoints/nobody/enable").await.problem(404, "an endpoint that nobody configured");
+    assert_eq!(enable("/v1/endpoints/desk/enable").await.json()["endpoints"][0]["disabled"], Value::Null);
     assert_eq!(replay(&app, json!({"endpoint": "other"})).await.json()["replayed"], 0);
     assert_eq!(replay(&app, json!({"id": "nothing"})).await.json()["replayed"], 0);
     assert_eq!(replay(&app, json!({"id": dead[1]["id"]})).await.json()["replayed"], 1);
