@@ -396,7 +396,8 @@ mod tests {
     fn what_the_example_comments_out_is_valid_too() {
         let is_setting = |line: &&str| line.starts_with('[') || line.split(' ').nth(1) == Some("=");
         let settings = EXAMPLE.lines().map(|line| line.strip_prefix("# ").filter(is_setting).unwrap_or(line));
-        let text = settings.collect::<Vec<_>>().join("\n").replace("sha256 = \"...\"", &format!("sha256 = \"{:064}\"", 0));
+        let text =
+            settings.collect::<Vec<_>>().join("\n").replace("sha256 = \"...\"", &format!("sha256 = \"{:064}\"", 0));
         let config = Config::parse("example", &text).unwrap();
         assert_eq!((config.tokens.len(), config.webhooks.len(), config.shops.facts().count()), (1, 1, 1));
         assert!(config.store.is_some() && config.semantic.is_some());

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::query_builder::QueryBuilder;
 
-use super::{Db, EngineStore, bind_key, millis, optional, timestamp};
+use super::{Db, EngineStore, HOUR, bind_key, millis, optional, timestamp};
 use crate::conversation::clock::{Clock, Round};
 use crate::conversation::event::ConversationKey;
 use crate::conversation::store::{
@@ -46,7 +46,8 @@ impl EngineStore {
         filter: &ConversationFilter,
     ) -> Result<Vec<StoredConversation>, StoreError> {
         let mut select = QueryBuilder::<Db>::new(COLUMNS);
-        select.push(" WHERE updated_at < ").push_bind(filter.before.map_or(i64::MAX, millis));
+        let before = filter.before.map_or(i64::MAX, millis);
+        select.push(" WHERE active_hour <= ").push_bind(before / HOUR).push(" AND updated_at < ").push_bind(before);
         for (column, value) in [
             (" AND shop = ", &filter.shop),
             (" AND phase = ", &filter.phase),
@@ -56,7 +57,7 @@ impl EngineStore {
                 select.push(column).push_bind(value.clone());
             }
         }
-        select.push(" ORDER BY updated_at DESC LIMIT ").push_bind(i64::from(filter.limit));
+        select.push(" ORDER BY active_hour DESC, updated_at DESC LIMIT ").push_bind(i64::from(filter.limit));
         select.build().fetch_all(&self.reader).await?.iter().map(stored).collect()
     }
 
@@ -141,17 +142,16 @@ impl EngineStore {
         loop {
             let mut transaction = self.writing().await?;
             let mut deleted = 0;
-            for (table, id, time) in [
-                ("events", "channel, shop, message_id", "received_at"),
-                ("conversations", "channel, shop, id", "updated_at"),
-                ("rounds", "channel, shop, conversation_id, clock, started_at", "started_at"),
-                ("told", "incident, channel, shop, conversation_id", "at"),
-                ("outbox", "seq", "created_at"),
+            for (table, id, old) in [
+                ("events", "channel, shop, message_id", "received_at < $2"),
+                ("conversations", "channel, shop, id", "active_hour <= $2 / 3600000 AND updated_at < $2"),
+                ("rounds", "channel, shop, conversation_id, clock, started_at", "started_at < $2"),
+                ("told", "incident, channel, shop, conversation_id", "at < $2"),
+                ("outbox", "seq", "created_at < $2 AND state <> 'pending'"),
             ] {
-                let pending = if table == "outbox" { " AND state <> 'pending'" } else { "" };
                 let sql = format!(
                     "DELETE FROM {table} WHERE ({id}) IN
-                     (SELECT {id} FROM {table} WHERE shop = $1 AND {time} < $2{pending} LIMIT $3)"
+                     (SELECT {id} FROM {table} WHERE shop = $1 AND {old} LIMIT $3)"
                 );
                 let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(shop).bind(millis(before)).bind(PURGED_AT_ONCE);
                 let gone = query.execute(&mut *transaction).await?.rows_affected();
