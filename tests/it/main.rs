@@ -14,6 +14,7 @@ mod matching;
 mod outbound;
 mod postgres;
 mod promises;
+mod scenarios;
 mod security;
 mod semantic;
 mod store;
