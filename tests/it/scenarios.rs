@@ -345,7 +345,7 @@ impl Player {
     /// Fires timers up to `until`, each at its own time, or now where that has passed.
     async fn fire_until(&mut self, until: Timestamp) {
         for _ in 0..500 {
-            let mut due = self.store.due(until, 200).await.unwrap();
+            let mut due = self.store.due(None, until, 200).await.unwrap();
             let Some(first) = due.iter().map(|due| due.due_at).min() else { return };
             self.now = self.now.max(first);
             due.retain(|due| due.due_at <= self.now);

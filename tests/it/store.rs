@@ -297,7 +297,7 @@ async fn timers_are_found_when_they_are_due(place: Place) {
         store.record(event(conversation, conversation, "x"), at(0), decide).await.unwrap();
     }
     let due = async |second| -> Vec<String> {
-        let due = store.due(at(second), 10).await.unwrap();
+        let due = store.due(None, at(second), 10).await.unwrap();
         due.into_iter().map(|due| due.key.conversation_id).collect()
     };
     assert_eq!(due(9).await, Vec::<String>::new());
@@ -524,5 +524,5 @@ async fn what_an_older_version_stored_is_read() {
     assert!(phase("handed-over").await.phase.is_handed_over());
     assert_eq!(phase("talking").await.phase, Phase::Bot);
     let wait = SignedDuration::from_secs(1);
-    assert_eq!(store.due(at(0).checked_add(wait).unwrap(), 10).await.unwrap(), []);
+    assert_eq!(store.due(None, at(0).checked_add(wait).unwrap(), 10).await.unwrap(), []);
 }

@@ -144,8 +144,8 @@ pub trait Store: Send + Sync {
     /// Stores an event with its decision, once: a redelivered event gets the stored decision, and `decide` is not called.
     fn record(&self, event: Arc<InboundEvent>, now: Timestamp, decide: Decide) -> Answer<'_, Recorded>;
 
-    /// Conversations with a timer that is due, longest overdue first.
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>>;
+    /// Conversations with a timer that is due, of one shop or all, longest overdue first.
+    fn due<'a>(&'a self, shop: Option<&'a str>, now: Timestamp, limit: u32) -> Answer<'a, Vec<Due>>;
 
     /// One conversation.
     fn conversation<'a>(&'a self, key: &'a ConversationKey) -> Answer<'a, Option<StoredConversation>>;

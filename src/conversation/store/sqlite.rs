@@ -31,8 +31,8 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Connections that read, for lists and exports.
 const READERS: u32 = 2;
 
-/// Memory for pages, in KB as SQLite wants it: the inner pages of a million conversations' indexes.
-const CACHE: &str = "-65536";
+/// Memory for pages, in KB as SQLite wants it. More would hold more, but every commit looks through it.
+const CACHE: &str = "-16384";
 
 /// Pages of the log, 4 KB each, after which they are brought into the file.
 const CHECKPOINT: &str = "4000";

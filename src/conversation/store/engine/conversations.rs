@@ -24,10 +24,16 @@ const PURGED_AT_ONCE: i64 = 500;
 const COLUMNS: &str = "SELECT channel, shop, id, customer_id, facts, updated_at, due_at FROM conversations";
 
 impl EngineStore {
-    pub(super) async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
-        let sql = "SELECT channel, shop, id, customer_id, facts, due_at FROM conversations
-                   WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
-        let rows = sqlx::query(sql).bind(millis(now)).bind(i64::from(limit)).fetch_all(&self.reader).await?;
+    pub(super) async fn due(&self, shop: Option<&str>, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+        let mut select = QueryBuilder::<Db>::new(
+            "SELECT channel, shop, id, customer_id, facts, due_at FROM conversations WHERE due_at <= ",
+        );
+        select.push_bind(millis(now));
+        if let Some(shop) = shop {
+            select.push(" AND shop = ").push_bind(shop.to_owned());
+        }
+        select.push(" ORDER BY due_at LIMIT ").push_bind(i64::from(limit));
+        let rows = select.build().fetch_all(&self.reader).await?;
         let read = rows.iter().filter_map(|row| {
             // One that cannot be read must not keep the others waiting.
             due(row).inspect_err(|error| tracing::error!(%error, "a conversation's timer cannot be fired")).ok()
@@ -166,7 +172,12 @@ impl EngineStore {
     }
 
     pub(super) async fn shops(&self) -> Result<Vec<String>, StoreError> {
-        let rows = sqlx::query("SELECT DISTINCT shop FROM conversations ORDER BY shop").fetch_all(&self.reader).await?;
+        // From shop to shop through the index: reading all conversations for a few names would take long.
+        let sql = "WITH RECURSIVE known (shop) AS (SELECT min(shop) FROM conversations UNION ALL
+                   SELECT (SELECT min(shop) FROM conversations WHERE shop > known.shop) FROM known
+                   WHERE known.shop IS NOT NULL)
+                   SELECT shop FROM known WHERE shop IS NOT NULL";
+        let rows = sqlx::query(sql).fetch_all(&self.reader).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 }

@@ -98,6 +98,7 @@ async fn run_lane(mut queue: mpsc::Receiver<Queued>, pool: Pool<Db>) {
 }
 
 async fn commit(pool: &Pool<Db>, batch: Vec<Queued>) {
+    metrics::histogram!("yingda_commit_messages").record(batch.len() as f64);
     let arrivals: Vec<&Arrival> = batch.iter().map(|queued| &queued.arrival).collect();
     let outcome = attempt(pool, &arrivals).await;
     let alone = batch.len() > 1 && matches!(outcome, Err(StoreError::Corrupt(_)));
@@ -182,8 +183,8 @@ impl Store for EngineStore {
         Box::pin(self.record(event, now, decide))
     }
 
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>> {
-        Box::pin(self.due(now, limit))
+    fn due<'a>(&'a self, shop: Option<&'a str>, now: Timestamp, limit: u32) -> Answer<'a, Vec<Due>> {
+        Box::pin(self.due(shop, now, limit))
     }
 
     fn conversation<'a>(&'a self, key: &'a ConversationKey) -> Answer<'a, Option<StoredConversation>> {
