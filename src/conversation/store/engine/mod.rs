@@ -234,8 +234,8 @@ impl Store for EngineStore {
         patient(self.enqueue(outgoing, now))
     }
 
-    fn claim(&self, now: Timestamp, lease: Timestamp, limit: u32) -> Answer<'_, Vec<Push>> {
-        patient(self.claim(now, lease, limit))
+    fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>> {
+        patient(self.claim(now, lease, limit, busy))
     }
 
     fn settle<'a>(&'a self, id: &'a str, settled: &'a Settled, now: Timestamp) -> Answer<'a, ()> {
