@@ -1,6 +1,7 @@
 //! A private PostgreSQL for tests: started on first use, ended with the test process however that ends.
 
 use std::fs::{File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -56,16 +57,13 @@ pub async fn database_url() -> String {
 
 /// A fresh database on somebody's server, dropped when the test process ends.
 fn on_given_server(url: &str) -> String {
-    static SWEPT: OnceLock<Mutex<std::process::ChildStdin>> = OnceLock::new();
+    static SWEEPER_SHELL: OnceLock<Mutex<Child>> = OnceLock::new();
     let psql = Programs::client();
-    let sweeper = SWEPT.get_or_init(|| {
-        let mut sweeper = watch(SWEEPER, &[psql.as_os_str().to_str().unwrap(), url]);
-        Mutex::new(sweeper.stdin.take().unwrap())
-    });
+    let sweeper = SWEEPER_SHELL.get_or_init(|| Mutex::new(watch(SWEEPER, &[psql.to_str().unwrap(), url])));
     // Other test processes use the same server.
     let name = format!("yingda_test_{}_{}", unique(), next_number());
     sql_with(&psql, url, &format!("CREATE DATABASE {name}"));
-    std::io::Write::write_all(&mut *sweeper.lock().unwrap(), format!("{name}\n").as_bytes()).unwrap();
+    writeln!(sweeper.lock().unwrap().stdin.as_mut().unwrap(), "{name}").unwrap();
     with_database(url, &name)
 }
 
