@@ -87,7 +87,7 @@ async fn a_receiver_that_hangs_keeps_nobody_else_waiting() {
         say(&caller, "good", &format!("g{number}")).await;
         arrive(&good, number + 1, 20).await;
         let took = said.elapsed();
-        assert!(took < Duration::from_millis(1_500), "push {number} waited for another receiver: {took:?}");
+        assert!(took < Duration::from_secs(3), "push {number} waited for another receiver: {took:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let pending = caller.pushes("pending").await;

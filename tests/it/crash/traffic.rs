@@ -32,7 +32,7 @@ pub fn config(receiver: &Receiver) -> String {
 
 /// A message of conversation `number`; every second one is on the channel that pushes.
 pub fn message_to(name: &str, number: u64, text: &str) -> Value {
-    let channel = if number % 2 == 0 { "web" } else { "push" };
+    let channel = if number.is_multiple_of(2) { "web" } else { "push" };
     with(message(&format!("{name}-{number}"), text), json!({ "channel": channel }))
 }
 
