@@ -12,7 +12,7 @@ use super::node::{Caller, Home, Node, within};
 use super::receiver::{Receiver, Reply};
 use super::setting;
 use super::traffic::{Ledger, Posted, config, deliver_again, everything_acknowledged_is_there, message_to, settled};
-use crate::postgres::PostgresServer;
+use crate::postgres::{PostgresServer, sql};
 
 /// Requests are given up after ten seconds; the rest is the machine's.
 const DEADLINE: Duration = Duration::from_secs(11);
@@ -168,12 +168,19 @@ async fn a_database_that_vanishes_without_a_word_is_found_again_where_it_took_ov
     let mut through = url.clone();
     through.set_port(Some(wire.port)).unwrap();
     let (_home, node, receiver) = served(through.as_str()).await;
+    let (reader, held) = (node.caller(), url.to_string());
     let cut = async || {
-        // Again and again, so that every connection is lost while something waits for it.
-        for _ in 0..8 {
-            wire.cut.send_replace(());
-            tokio::time::sleep(Duration::from_millis(300)).await;
+        // Everybody waits for a lock, so that each connection is lost while somebody needs its answer.
+        let hold = "BEGIN; LOCK TABLE conversations; SELECT pg_sleep(1.5); COMMIT";
+        let lock = tokio::task::spawn_blocking(move || sql(&held, hold));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        for _ in 0..20 {
+            let reader = reader.clone();
+            tokio::spawn(async move { reader.send(Method::GET, "/v1/conversations", String::new()).await });
         }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        wire.cut.send_replace(());
+        lock.await.unwrap();
     };
     survives(&node, &receiver, cut, || {}).await;
 }
