@@ -53,10 +53,10 @@ impl Bot {
     /// # Errors
     /// When the store refuses; timers that did not fire are due still.
     pub async fn fire_due(&self, now: Timestamp) -> Result<usize, BotError> {
-        let due = self.store.due(None, now, AT_ONCE).await?;
+        let due = self.due_events(now).await?;
         let (mut outcome, mut under_way) = (Ok(due.len()), JoinSet::new());
         // All at once, so that they share commits.
-        for event in due.into_iter().filter_map(|due| self.timer_event(due, now)) {
+        for event in due {
             let bot = self.clone();
             under_way.spawn(async move { bot.receive(event, now).await });
         }
@@ -68,6 +68,15 @@ impl Bot {
             }
         }
         outcome
+    }
+
+    /// For each conversation with a timer that is due at `now`, the event by which the first fires, longest overdue first.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn due_events(&self, now: Timestamp) -> Result<Vec<InboundEvent>, BotError> {
+        let due = self.store.due(None, now, AT_ONCE).await?;
+        Ok(due.into_iter().filter_map(|due| self.timer_event(due, now)).collect())
     }
 
     /// Incidents that expire, digests, retention.

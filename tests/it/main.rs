@@ -7,6 +7,7 @@ mod analysis;
 mod bad_input;
 mod cli;
 mod content;
+mod crash;
 mod decisions;
 mod evaluation;
 mod house;

@@ -350,7 +350,10 @@ impl Player {
             self.now = self.now.max(first);
             due.retain(|due| due.due_at <= self.now);
             due.sort_by(|one, other| (one.due_at, &one.key).cmp(&(other.due_at, &other.key)));
-            self.bot.fire_due(self.now).await.unwrap();
+            // One after another: the transcript must not depend on which was quicker.
+            for event in self.bot.due_events(self.now).await.unwrap() {
+                self.bot.receive(event, self.now).await.unwrap();
+            }
             for due in due {
                 let timer = first_due(&self.bot.timers(&due.key, &due.facts), self.now);
                 let kind = timer.map_or("（已不需要）", |timer| called(timer.kind));
@@ -401,7 +404,7 @@ impl Player {
     async fn take_pushes(&mut self) {
         let lease = self.now + SignedDuration::from_secs(8);
         loop {
-            let pushes = self.store.claim(self.now, lease, 100).await.unwrap();
+            let pushes = self.store.claim(self.now, lease, 100, &[]).await.unwrap();
             if pushes.is_empty() {
                 return;
             }

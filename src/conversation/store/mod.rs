@@ -180,8 +180,9 @@ pub trait Store: Send + Sync {
     /// Puts pushes into the outbox; those whose id is there already are left alone.
     fn enqueue<'a>(&'a self, outgoing: &'a [Outgoing], now: Timestamp) -> Answer<'a, ()>;
 
-    /// Takes pushes that are due, in order within a conversation, and keeps others from taking them until `lease`.
-    fn claim(&self, now: Timestamp, lease: Timestamp, limit: u32) -> Answer<'_, Vec<Push>>;
+    /// Takes pushes that are due, in order within a conversation, and keeps others from taking them until `lease`. Those
+    /// of `busy` endpoints stay.
+    fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>>;
 
     /// What became of a push that was claimed.
     fn settle<'a>(&'a self, id: &'a str, settled: &'a Settled, now: Timestamp) -> Answer<'a, ()>;

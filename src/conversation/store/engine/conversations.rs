@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::query_builder::QueryBuilder;
 
-use super::{Db, EngineStore, HOUR, bind_key, millis, optional, timestamp};
+use super::{Db, EngineStore, HOUR, bind_key, millis, optional, patient, timestamp};
 use crate::conversation::clock::{Clock, Round};
 use crate::conversation::event::ConversationKey;
 use crate::conversation::store::{
@@ -146,29 +146,36 @@ impl EngineStore {
     pub(super) async fn purge(&self, shop: &str, before: Timestamp) -> Result<u64, StoreError> {
         let mut events = 0;
         loop {
-            let mut transaction = self.writing().await?;
-            let mut deleted = 0;
-            for (table, id, old) in [
-                ("events", "channel, shop, message_id", "received_at < $2"),
-                ("conversations", "channel, shop, id", "active_hour <= $2 / 3600000 AND updated_at < $2"),
-                ("rounds", "channel, shop, conversation_id, clock, started_at", "started_at < $2"),
-                ("told", "incident, channel, shop, conversation_id", "at < $2"),
-                ("outbox", "seq", "created_at < $2 AND state <> 'pending'"),
-            ] {
-                let sql = format!(
-                    "DELETE FROM {table} WHERE ({id}) IN
-                     (SELECT {id} FROM {table} WHERE shop = $1 AND {old} LIMIT $3)"
-                );
-                let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(shop).bind(millis(before)).bind(PURGED_AT_ONCE);
-                let gone = query.execute(&mut *transaction).await?.rows_affected();
-                deleted += gone;
-                events += if table == "events" { gone } else { 0 };
-            }
-            transaction.commit().await?;
+            let (gone, deleted) = patient(self.purge_portion(shop, before)).await?;
+            events += gone;
             if deleted == 0 {
                 return Ok(events);
             }
         }
+    }
+
+    /// One transaction of a purge: how many events it deleted, and how many rows of all kinds.
+    async fn purge_portion(&self, shop: &str, before: Timestamp) -> Result<(u64, u64), StoreError> {
+        let mut transaction = self.writing().await?;
+        let (mut events, mut deleted) = (0, 0);
+        for (table, id, old) in [
+            ("events", "channel, shop, message_id", "received_at < $2"),
+            ("conversations", "channel, shop, id", "active_hour <= $2 / 3600000 AND updated_at < $2"),
+            ("rounds", "channel, shop, conversation_id, clock, started_at", "started_at < $2"),
+            ("told", "incident, channel, shop, conversation_id", "at < $2"),
+            ("outbox", "seq", "created_at < $2 AND state <> 'pending'"),
+        ] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE ({id}) IN
+                 (SELECT {id} FROM {table} WHERE shop = $1 AND {old} LIMIT $3)"
+            );
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(shop).bind(millis(before)).bind(PURGED_AT_ONCE);
+            let gone = query.execute(&mut *transaction).await?.rows_affected();
+            deleted += gone;
+            events += if table == "events" { gone } else { 0 };
+        }
+        transaction.commit().await?;
+        Ok((events, deleted))
     }
 
     pub(super) async fn shops(&self) -> Result<Vec<String>, StoreError> {
