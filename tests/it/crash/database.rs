@@ -99,7 +99,9 @@ async fn survives(node: &Node, receiver: &Receiver, go: impl AsyncFnOnce(), come
     }
     let read = reader.await.unwrap();
     println!("recovered {recovered:?} after the return; {refused} refused; waits of {longest:?} and {read:?}");
-    assert!(refused > 0 && longest < DEADLINE && read < DEADLINE, "{refused} {longest:?} {read:?}");
+    // A freeze that is shorter than the patience of the store refuses nobody, but everybody waits.
+    let felt = refused > 0 || longest + Duration::from_secs(1) >= away();
+    assert!(felt && longest < DEADLINE && read < DEADLINE, "{refused} {longest:?} {read:?}");
     deliver_again(&caller, &mut ledger).await;
     let took = settled(30, &caller, receiver, &ledger).await;
     println!("settled {took:?} later");
