@@ -9,7 +9,7 @@ use crate::config::Shops;
 use crate::conversation::event::{Context, EventKind, InboundEvent};
 use crate::faq::order::OrderState;
 use crate::outbound::OutboundError;
-use crate::outbound::facts::{Facts, FactsHook, FactsRequest};
+use crate::outbound::facts::{Facts, FactsConfig, FactsHook, FactsRequest};
 
 /// The hooks of all shops.
 #[derive(Debug, Default)]
@@ -22,9 +22,9 @@ impl Hooks {
     pub fn new(shops: &Shops) -> Result<Self, OutboundError> {
         let mut named = HashMap::new();
         for (shop, config) in shops.facts() {
-            named.insert(shop.to_owned(), Arc::new(FactsHook::new(config.clone())?));
+            named.insert(shop.to_owned(), hook(&format!("shops.{shop}"), config)?);
         }
-        let default = shops.default_facts().cloned().map(FactsHook::new).transpose()?.map(Arc::new);
+        let default = shops.default_facts().map(|config| hook("defaults", config)).transpose()?;
         Ok(Self { named, default })
     }
 
@@ -53,6 +53,11 @@ impl Hooks {
             lay_under(&mut event.context, facts);
         }
     }
+}
+
+fn hook(section: &str, config: &FactsConfig) -> Result<Arc<FactsHook>, OutboundError> {
+    let wrong = |error: OutboundError| OutboundError::Config(format!("[{section}] {error}"));
+    FactsHook::new(config.clone()).map(Arc::new).map_err(wrong)
 }
 
 /// What the channel says stands above what the systems know.

@@ -25,7 +25,10 @@ impl Bot {
     pub async fn close_incident(&self, id: &str, now: Timestamp) -> Result<bool, BotError> {
         let open = self.store.incidents(false).await?;
         let pushes = match open.iter().find(|incident| incident.id == id) {
-            Some(incident) => self.incident_pushes(incident, "closed", now),
+            Some(incident) => {
+                let closed = Incident { closed_at: Some(now), ..incident.clone() };
+                self.incident_pushes(&closed, "closed", now)
+            }
             None => Vec::new(),
         };
         Ok(self.store.close_incident(id, &pushes, now).await?)

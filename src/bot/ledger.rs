@@ -1,6 +1,6 @@
 //! The reply-rate ledger of a shop: its rounds read from the store and held against the platform's rules.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -35,15 +35,26 @@ impl Bot {
             now,
         };
         let mut ledger = ledger(&question, &of_clock(&stored, Clock::Any), &of_clock(&stored, Clock::Human));
-        // Nobody waits in a conversation that was closed, though its round stays without a reply.
-        let closed: BTreeSet<(&str, &str)> = stored
-            .iter()
-            .filter(|stored| stored.closed)
-            .map(|stored| (stored.key.channel.as_str(), stored.key.conversation_id.as_str()))
-            .collect();
-        ledger.breaching.retain(|late| !closed.contains(&(late.channel.as_str(), late.conversation_id.as_str())));
+        let waits = waits(&stored, policy.counted);
+        ledger.breaching.retain(|late| {
+            let who = (late.channel.as_str(), late.conversation_id.as_str());
+            waits.get(&who).is_some_and(|since| *since == late.waiting_since)
+        });
         Ok(ledger)
     }
+}
+
+/// Who waits, and since when. Nobody waits in a conversation that was closed, nor, when it was opened again, for what was
+/// asked before, though those rounds stay without a reply.
+fn waits(stored: &[StoredRound], counted: Counted) -> BTreeMap<(&str, &str), Timestamp> {
+    let clock = match counted {
+        Counted::Any => Clock::Any,
+        Counted::Human => Clock::Human,
+    };
+    let open = stored.iter().filter(|stored| stored.round.clock == clock && !stored.closed);
+    // In the order of their starts: the last one counts.
+    open.map(|stored| ((stored.key.channel.as_str(), stored.key.conversation_id.as_str()), stored.round.started_at))
+        .collect()
 }
 
 fn of_clock(stored: &[StoredRound], clock: Clock) -> Vec<Round> {

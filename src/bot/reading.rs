@@ -167,18 +167,10 @@ impl Reading {
         (text == self.event.text).then_some(timer)
     }
 
-    /// Outside opening hours nobody is there, whatever the channel says; in busy hours nobody is free.
     fn agents(&self, desk: &Desk, audience: Option<Audience>) -> AgentsState {
-        if !self.policy.hours.is_open(&self.local) {
-            return AgentsState::OffHours;
-        }
         let on_duty = |agent: &str| self.policy.on_duty(agent, &self.local);
         let present = || desk.state(audience, self.policy.overflow, &on_duty).unwrap_or(self.policy.agents);
-        let busy = self.policy.busy_hours.as_ref().is_some_and(|hours| hours.is_open(&self.local));
-        match self.event.context.agents.unwrap_or_else(present) {
-            AgentsState::Free if busy => AgentsState::Busy,
-            state => state,
-        }
+        self.policy.agents_at(&self.local, self.event.context.agents.unwrap_or_else(present))
     }
 
     fn place(&self, desk: &Desk, conversation: &Conversation, audience: Option<Audience>) -> Option<QueuePlace> {

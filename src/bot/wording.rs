@@ -90,7 +90,8 @@ impl Reading {
     fn incident_facts(&self, incident: &Incident, language: Language) -> Vec<(String, String)> {
         let mut facts =
             vec![("cause".to_owned(), incident.cause.clone()), ("effect".to_owned(), incident.effect.clone())];
-        if let Some(end) = incident.expected_end {
+        // One that has passed was wrong: nothing is said of it.
+        if let Some(end) = incident.expected_end.filter(|end| *end > self.now) {
             let end = end.to_zoned(self.policy.time_zone.clone());
             facts.push(("expected_end".to_owned(), describe_opening(&self.local, &end, language)));
         }

@@ -1,14 +1,14 @@
 //! `yingda export`, `erase` and `outbox`: what an operator does with the store at hand, the service running or not.
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Error, ensure};
 use serde_json::json;
 
 use super::FAILED;
-use crate::analysis::mask::mask_json;
 use crate::bot::now;
 use crate::config::StoreUrl;
 use crate::conversation::event::ConversationKey;
@@ -26,13 +26,31 @@ pub(super) struct StoreFlags {
     pub data: PathBuf,
     /// PostgreSQL (postgres://...) instead of the data folder
     #[arg(long, value_name = "URL", env = "YINGDA_STORE", hide_env_values = true)]
-    pub store: Option<StoreUrl>,
+    store: Option<Given>,
+}
+
+/// A flag's text as it was typed: clap shows what it refuses, and this may hold a password.
+#[derive(Clone)]
+struct Given(String);
+
+impl From<String> for Given {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Given(..)")
+    }
 }
 
 impl StoreFlags {
     /// Opens the store; the folder is made where it is missing and `make` says so.
     pub async fn open(&self, configured: Option<&StoreUrl>, make: bool) -> anyhow::Result<Arc<dyn Store>> {
-        if let Some(url) = self.store.as_ref().or(configured) {
+        let given: Option<StoreUrl> =
+            self.store.as_ref().map(|given| given.0.parse()).transpose().map_err(Error::msg)?;
+        if let Some(url) = given.as_ref().or(configured) {
             let store = PostgresStore::connect(url.as_str()).await;
             return Ok(Arc::new(store.context("the PostgreSQL of `store` cannot be used")?));
         }
@@ -124,17 +142,20 @@ pub(super) fn export(options: &Export) -> anyhow::Result<ExitCode> {
             eprintln!("no conversation `{}` of this shop and channel", options.conversation);
             return Ok(ExitCode::from(FAILED));
         }
-        let mut next = 0;
+        let (mut out, mut next) = (std::io::stdout().lock(), 0);
         loop {
             let events = store.history(&key, next, PAGE).await?;
             let Some(last) = events.last() else { return Ok(ExitCode::SUCCESS) };
             next = last.seq + 1;
-            for event in &events {
-                let mut line = serde_json::to_value(event)?;
+            for mut event in events {
                 if options.masked {
-                    mask_json(&mut line);
+                    event.mask();
                 }
-                println!("{line}");
+                match writeln!(out, "{}", serde_json::to_string(&event)?) {
+                    // Whoever reads has read enough.
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                    written => written?,
+                }
             }
         }
     })

@@ -13,7 +13,7 @@ use super::auth::{Caller, Permission};
 use super::body::{JsonBody, PathId};
 use super::error::{ApiError, Problem};
 use super::params::{Of, Params, limit};
-use crate::analysis::mask::{mask, mask_json};
+use crate::analysis::mask::mask;
 use crate::bot::now;
 use crate::conversation::event::{Context, EventKind, InboundEvent};
 use crate::conversation::inbound::id;
@@ -104,7 +104,7 @@ pub(super) async fn list(
         return Err(ApiError::invalid(format!("`phase` is one of {}", Phase::NAMES.join(", "))));
     }
     let Filter { shop, phase, customer_id, before, .. } = filter;
-    let filter = ConversationFilter { shop, phase, customer_id, before, limit: limit(filter.limit)? };
+    let filter = ConversationFilter { shop, phase, customer_id, before, by_wait: false, limit: limit(filter.limit)? };
     let stored = app.bot.store().conversations(&filter).await?;
     Ok(Json(Conversations { conversations: stored.into_iter().map(Listed::from).collect() }))
 }
@@ -188,14 +188,12 @@ pub(super) async fn events(
     let limit = limit(of.limit)?;
     let key = Of { shop: of.shop, channel: of.channel }.key(id, &caller)?;
     let stored = app.bot.store().conversation(&key).await?.ok_or_else(|| unknown(&key.conversation_id))?;
-    let mut events = app.bot.store().history(&key, of.from, limit).await?;
-    let full = u32::try_from(events.len()).is_ok_and(|found| found == limit);
-    let next = events.last().filter(|_| full).map(|last| last.seq + 1);
+    // One more than asked for tells whether there are more.
+    let mut events = app.bot.store().history(&key, of.from, limit + 1).await?;
+    let next = events.get(limit as usize).map(|more| more.seq);
+    events.truncate(limit as usize);
     if of.masked {
-        for event in &mut events {
-            mask_json(&mut event.event);
-            mask_json(&mut event.decision);
-        }
+        events.iter_mut().for_each(StoredEvent::mask);
     }
     let customer_id = stored.customer_id;
     let customer_id = if of.masked { mask(&customer_id).into_owned() } else { customer_id };

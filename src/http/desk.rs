@@ -66,6 +66,7 @@ pub(super) async fn list(
     let local = now().to_zoned(policy.time_zone.clone());
     let desk = app.bot.store().desk(&of.shop).await?;
     let state = desk.state(None, policy.overflow, &|agent| policy.on_duty(agent, &local));
+    let state = state.map(|state| policy.agents_at(&local, state));
     Ok(Json(Agents { queued: desk.queue.len(), state, agents: desk.seats }))
 }
 
@@ -162,15 +163,11 @@ pub(super) async fn queue(
     caller.require_shop(&of.shop)?;
     let (now, policy) = (now(), app.bot.policy(&of.shop)?);
     let limit = SignedDuration::from_mins(i64::from(policy.reply_minutes));
-    let filter = ConversationFilter {
-        shop: Some(of.shop),
-        phase: Some("queued".to_owned()),
-        limit: MOST_ROWS,
-        ..ConversationFilter::default()
-    };
+    let filter =
+        ConversationFilter { shop: Some(of.shop), by_wait: true, limit: MOST_ROWS, ..ConversationFilter::default() };
     let stored = app.bot.store().conversations(&filter).await?;
     let mut queue: Vec<InQueue> = stored.into_iter().map(|stored| in_queue(stored, limit, now)).collect();
-    queue.sort_by_key(|waiting| (waiting.seconds_left.is_none(), waiting.seconds_left, waiting.queued_since));
+    queue.sort_by_key(|waiting| (waiting.deadline.is_none(), waiting.deadline, waiting.queued_since));
     Ok(Json(Queue { queue }))
 }
 

@@ -66,8 +66,8 @@ pub(super) struct Incidents {
 #[utoipa::path(get, path = "/v1/incidents", tag = "incidents", responses((status = 200, body = Incidents)))]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Incidents>, ApiError> {
     caller.require(Permission::Read)?;
-    let mut incidents = app.bot.store().incidents(false).await?;
-    incidents.retain(|incident| caller.may_see(&incident.scope.shop));
+    let (now, mut incidents) = (now(), app.bot.store().incidents(false).await?);
+    incidents.retain(|incident| incident.is_open(now) && caller.may_see(&incident.scope.shop));
     Ok(Json(Incidents { incidents }))
 }
 

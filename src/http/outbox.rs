@@ -29,7 +29,7 @@ pub(super) struct Filter {
 
 /// A push.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Listed {
+pub(super) struct ListedPush {
     seq: i64,
     /// The `webhook-id` of every attempt.
     id: String,
@@ -49,7 +49,7 @@ pub(super) struct Listed {
     error: Option<String>,
 }
 
-impl From<PushRow> for Listed {
+impl From<PushRow> for ListedPush {
     fn from(row: PushRow) -> Self {
         let PushRow { seq, outgoing, state, attempts, created_at, due_at, error } = row;
         let (id, endpoint, kind, conversation) = (outgoing.id, outgoing.endpoint, outgoing.kind, outgoing.conversation);
@@ -60,7 +60,7 @@ impl From<PushRow> for Listed {
 /// Pushes, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Outbox {
-    pushes: Vec<Listed>,
+    pushes: Vec<ListedPush>,
 }
 
 /// List pushes
@@ -78,7 +78,7 @@ pub(super) async fn list(
     let state = PushState::from_name(state)
         .ok_or_else(|| ApiError::invalid("`state` is one of pending, sent, dead, dropped"))?;
     let rows = app.bot.store().pushes(state, filter.before, limit(filter.limit)?).await?;
-    Ok(Json(Outbox { pushes: rows.into_iter().map(Listed::from).collect() }))
+    Ok(Json(Outbox { pushes: rows.into_iter().map(ListedPush::from).collect() }))
 }
 
 /// Which dead letters are sent again; all when nothing is named.

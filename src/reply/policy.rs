@@ -222,6 +222,18 @@ impl ShopPolicy {
         self.rosters.get(agent).is_none_or(|roster| roster.is_open(now))
     }
 
+    /// State of the agents as customers find it: outside opening hours nobody is there, whatever is `told`; in busy hours
+    /// nobody is free.
+    #[must_use]
+    pub fn agents_at(&self, now: &Zoned, told: AgentsState) -> AgentsState {
+        let busy = self.busy_hours.as_ref().is_some_and(|hours| hours.is_open(now));
+        match told {
+            _ if !self.hours.is_open(now) => AgentsState::OffHours,
+            AgentsState::Free if busy => AgentsState::Busy,
+            state => state,
+        }
+    }
+
     /// Part of the campaign calendar on this day.
     #[must_use]
     pub fn profile(&self, day: Date) -> Profile {

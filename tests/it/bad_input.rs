@@ -262,6 +262,14 @@ async fn a_wrong_method_or_path_is_a_problem_document() {
         (Method::GET, "/v1/reload", 405),
         (Method::POST, "/v1/entries/ship", 405),
         (Method::POST, "/healthz", 405),
+        (Method::POST, "/v1/conversations", 405),
+        (Method::DELETE, "/v1/conversations/c", 405),
+        (Method::GET, "/v1/conversations/c/takeover", 405),
+        (Method::POST, "/v1/agents/amy", 405),
+        (Method::GET, "/v1/customers/u", 405),
+        (Method::DELETE, "/v1/outbox", 405),
+        (Method::GET, "/v1/conversations/c/messages", 404),
+        (Method::DELETE, "/v1/customers/", 404),
         (Method::GET, "/", 404),
         (Method::GET, "/v2/messages", 404),
         (Method::GET, "/v1", 404),
@@ -305,6 +313,28 @@ async fn ids_in_paths_that_name_nothing_are_not_found() {
     {
         app.get(path).await.problem(404, path);
     }
+}
+
+#[tokio::test]
+async fn odd_names_of_conversations_agents_and_customers_name_nothing() {
+    let app = TestApp::start_shop().await;
+    let long = "x".repeat(4_000);
+    for id in ["%00", "%20", "%FF", "%E4%BD%A0", "..%2f..", "%25", "'%20OR%201=1--", "{id}", &long] {
+        for (method, path, statuses) in [
+            (Method::GET, format!("/v1/conversations/{id}?shop=demo&channel=web"), [404, 422]),
+            (Method::GET, format!("/v1/conversations/{id}/events?shop=demo&channel=web"), [404, 422]),
+            (Method::DELETE, format!("/v1/agents/{id}?shop=demo"), [404, 422]),
+            (Method::POST, format!("/v1/endpoints/{id}/enable"), [404, 422]),
+            (Method::DELETE, format!("/v1/customers/{id}?shop=demo&channel=web"), [200, 422]),
+            (Method::GET, format!("/v1/incidents/{id}/told"), [200, 422]),
+            (Method::GET, format!("/v1/conversations?customer_id={id}"), [200, 422]),
+            (Method::GET, format!("/v1/queue?shop={id}"), [200, 422]),
+        ] {
+            let answer = app.send(method.clone(), &path, "").await;
+            assert!(statuses.contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.body);
+        }
+    }
+    assert_eq!(app.post(&good()).await.decision().entry(), "ship");
 }
 
 #[tokio::test]

@@ -4,31 +4,32 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, fixture, message, project};
 
-fn yingda(arguments: &[&str]) -> Command {
+pub fn yingda(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_yingda"));
     command.args(arguments).env_remove("YINGDA_TOKENS").env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub fn run(arguments: &[&str]) -> Output {
     yingda(arguments).output().unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn path(path: &Path) -> &str {
+pub fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -157,7 +158,7 @@ fn completions_are_printed_for_each_shell() {
 fn help_teaches_the_first_steps() {
     let output = run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
-    for word in ["serve", "check", "search", "eval", "token", "completions"] {
+    for word in ["serve", "check", "search", "eval", "export", "erase", "outbox", "token", "completions"] {
         assert!(stdout(&output).contains(word), "{word}");
         let help = run(&[word, "--help"]);
         assert_eq!(help.status.code(), Some(0), "{word}");
@@ -182,10 +183,11 @@ fn a_token_is_shown_once_with_the_configuration_that_accepts_it() {
 }
 
 /// A served shop; killed when the test ends.
-struct Served {
+pub struct Served {
     child: Child,
-    base: String,
+    pub base: String,
     client: reqwest::Client,
+    log: Arc<Mutex<String>>,
 }
 
 impl Drop for Served {
@@ -195,7 +197,7 @@ impl Drop for Served {
     }
 }
 
-fn serve_command(home: &Path, more: &[&str]) -> Command {
+pub fn serve_command(home: &Path, more: &[&str]) -> Command {
     let faq = fixture("shop");
     let mut arguments = vec!["serve", "--faq", path(&faq), "--log-json"];
     arguments.extend(more);
@@ -207,13 +209,22 @@ fn serve_command(home: &Path, more: &[&str]) -> Command {
 }
 
 impl Served {
-    /// Serves on a free port with its folders under `home`.
-    fn start(home: &Path) -> Self {
-        let mut child = serve_command(home, &["--listen", "127.0.0.1:0"]).spawn().unwrap();
+    /// Serves on a free port with its folders, and its yingda.toml if there is one, under `home`.
+    pub fn start(home: &Path) -> Self {
+        Self::start_logging(home, "info")
+    }
+
+    /// The same, with this much in its log.
+    pub fn start_logging(home: &Path, level: &str) -> Self {
+        let mut command = serve_command(home, &["--listen", "127.0.0.1:0"]);
+        let mut child = command.env("RUST_LOG", level).spawn().unwrap();
+        let written = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&written);
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, ready) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
+                kept.lock().unwrap().extend([line.as_str(), "\n"]);
                 if let Some(at) = line.find("ready on http://") {
                     let address = line[at + "ready on ".len()..].split([',', ' ']).next().unwrap_or_default();
                     drop(sender.send(address.to_owned()));
@@ -221,11 +232,23 @@ impl Served {
             }
         });
         let base = ready.recv_timeout(Duration::from_secs(20)).expect("it says that it is ready");
-        Self { child, base, client: crate::harness::client() }
+        Self { child, base, client: crate::harness::client(), log: written }
     }
 
-    async fn post(&self, event: &Value) -> Answer {
-        let request = self.client.post(format!("{}/v1/messages", self.base)).body(event.to_string());
+    pub async fn post(&self, event: &Value) -> Answer {
+        self.send(self.client.post(format!("{}/v1/messages", self.base)).body(event.to_string())).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.client.get(format!("{}{path}", self.base))).await
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         Answer {
             status: response.status().as_u16(),
@@ -234,13 +257,13 @@ impl Served {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
     /// Waits for the end; the exit code.
-    fn wait(&mut self) -> Option<i32> {
+    pub fn wait(&mut self) -> Option<i32> {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -74,12 +74,13 @@ pub struct Plan {
     knowledge: Option<Arc<Knowledge>>,
     faq: Option<TempDir>,
     config: String,
+    data: Option<Arc<TempDir>>,
 }
 
 impl Plan {
     /// Over the starter pack.
     pub fn starter() -> Self {
-        Self { knowledge: Some(starter_pack()), faq: None, config: String::new() }
+        Self { knowledge: Some(starter_pack()), faq: None, config: String::new(), data: None }
     }
 
     /// Over the fixture `shop`.
@@ -89,7 +90,7 @@ impl Plan {
 
     /// Over a copy of the fixture `shop` that the test edits and reloads.
     pub fn editable_shop() -> Self {
-        Self { knowledge: None, faq: Some(editable(&fixture("shop"))), config: String::new() }
+        Self { knowledge: None, faq: Some(editable(&fixture("shop"))), ..Self::starter() }
     }
 
     /// Over this knowledge.
@@ -101,9 +102,14 @@ impl Plan {
         Self { config: toml.to_owned(), ..self }
     }
 
+    /// With the store of another service: as after a restart, or as a second node.
+    pub fn beside(self, other: &TestApp) -> Self {
+        Self { data: Some(Arc::clone(&other.data)), ..self }
+    }
+
     /// Serves on a free port, with a store in a fresh folder.
     pub async fn start(self) -> TestApp {
-        let data = tempfile::tempdir().unwrap();
+        let data = self.data.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let knowledge = self.knowledge.unwrap_or_else(|| {
             let folder = self.faq.as_ref().expect("a plan has content");
             open(folder.path())
@@ -115,20 +121,22 @@ impl Plan {
             .expect("the facts hooks are valid");
         tokio::spawn(clockwork::run(bot.clone()));
         tokio::spawn(Courier::new(bot.clone()).expect("the endpoints are valid").run());
-        let app = App::new(bot, config, telemetry::metrics().unwrap());
+        let app = App::new(bot.clone(), config, telemetry::metrics().unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(run(listener, app, std::future::pending()));
-        TestApp { base, client: client(), faq: self.faq, _data: data }
+        TestApp { base, bot, client: client(), faq: self.faq, data }
     }
 }
 
 /// A running service.
 pub struct TestApp {
     pub base: String,
+    /// For what a test cannot wait for: its clock stands on its own.
+    pub bot: Bot,
     client: reqwest::Client,
     faq: Option<TempDir>,
-    _data: TempDir,
+    data: Arc<TempDir>,
 }
 
 impl TestApp {
@@ -185,6 +193,18 @@ impl TestApp {
 
     pub async fn close_incident(&self, id: &str) -> Answer {
         self.send(Method::DELETE, &format!("/v1/incidents/{id}"), "").await
+    }
+
+    /// Puts an agent on the desk of the shop `demo`; `more` is laid over what is said of them.
+    pub async fn agent(&self, id: &str, presence: &str, more: Value) -> Answer {
+        let body = with(json!({ "shop": "demo", "presence": presence }), more);
+        self.send(Method::PUT, &format!("/v1/agents/{id}"), body.to_string()).await
+    }
+
+    /// A human takes a conversation (`takeover`) or gives it back (`hand-back`).
+    pub async fn moved(&self, conversation: &str, how: &str, agent: &str) -> Answer {
+        let body = json!({ "shop": "demo", "channel": "web", "agent_id": agent });
+        self.send(Method::POST, &format!("/v1/conversations/{conversation}/{how}"), body.to_string()).await
     }
 
     pub async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {

@@ -2,19 +2,28 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod harness;
+mod stand_in;
 
 mod analysis;
 mod bad_input;
 mod cli;
+mod cli_store;
 mod content;
+mod conversations;
 mod crash;
 mod decisions;
+mod desk;
 mod evaluation;
+mod facts;
 mod house;
+mod incidents;
+mod ledger;
 mod matching;
 mod outbound;
+mod outbox;
 mod postgres;
 mod promises;
+mod records;
 mod scenarios;
 mod security;
 mod semantic;

@@ -1,136 +1,19 @@
 //! Calls to others: signed, to public addresses only, and over in time whatever the other side does.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use yingda::outbound::facts::{Facts, FactsConfig, FactsHook, FactsRequest};
 use yingda::outbound::guard::Client;
-use yingda::outbound::webhook::{Delivery, Secret, deliver, verify};
+use yingda::outbound::webhook::{Delivery, deliver};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+use crate::stand_in::{Answer, Request, SECRET, StandIn};
 
 const NOW: Timestamp = Timestamp::constant(1_795_300_000, 0);
 
-/// How a stand-in answers.
-#[derive(Clone)]
-enum Answer {
-    /// A status line with further headers, and a body.
-    Says(String, String),
-    /// These bytes, then the end of the connection.
-    Raw(Vec<u8>),
-    /// Nothing, for as long as anybody waits.
-    Hangs,
-    /// A byte now and then.
-    Drips,
-}
-
-impl Answer {
-    fn status(status: &str) -> Self {
-        Self::Says(status.to_owned(), String::new())
-    }
-
-    fn json(body: impl ToString) -> Self {
-        Self::Says("200 OK\r\ncontent-type: application/json".to_owned(), body.to_string())
-    }
-}
-
-/// A request as it came.
-#[derive(Debug, Clone)]
-struct Request {
-    head: String,
-    body: String,
-}
-
-impl Request {
-    fn header(&self, name: &str) -> &str {
-        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
-    }
-
-    fn is_signed(&self) -> bool {
-        let (secret, body): (Secret, _) = (SECRET.parse().unwrap(), self.body.as_bytes());
-        let (id, time) = (self.header("webhook-id"), self.header("webhook-timestamp").parse().unwrap());
-        verify(&[secret], id, time, body, self.header("webhook-signature"), NOW, Duration::ZERO).is_ok()
-    }
-}
-
-/// A server of somebody else.
-struct StandIn {
-    port: u16,
-    requests: Arc<Mutex<Vec<Request>>>,
-}
-
-impl StandIn {
-    /// Answers the request of this number, counted from 0.
-    async fn start(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (requests, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
-        let seen = Arc::clone(&requests);
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                tokio::spawn(async move {
-                    let Some(request) = read_request(&mut stream).await else { return };
-                    let number = {
-                        let mut seen = seen.lock().unwrap();
-                        seen.push(request);
-                        seen.len() - 1
-                    };
-                    give(&mut stream, answer(number)).await;
-                });
-            }
-        });
-        Self { port, requests }
-    }
-
-    async fn that(answer: Answer) -> Self {
-        Self::start(move |_| answer.clone()).await
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook?token=in-the-url", self.port)
-    }
-
-    fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-async fn give(stream: &mut TcpStream, answer: Answer) {
-    match answer {
-        Answer::Says(status, body) => {
-            let length = body.len();
-            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-            drop(stream.write_all((head + &body).as_bytes()).await);
-        }
-        Answer::Raw(bytes) => drop(stream.write_all(&bytes).await),
-        Answer::Hangs => tokio::time::sleep(Duration::from_secs(60)).await,
-        Answer::Drips => {
-            drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n{").await);
-            while stream.write_all(b" ").await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    }
-}
-
-async fn read_request(stream: &mut TcpStream) -> Option<Request> {
-    let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
-    loop {
-        let read = stream.read(&mut part).await.ok().filter(|read| *read > 0)?;
-        bytes.extend_from_slice(&part[..read]);
-        let text = String::from_utf8_lossy(&bytes);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let request = Request { head: head.to_owned(), body: body.to_owned() };
-        if request.header("content-length").parse() == Ok(body.len()) {
-            return Some(request);
-        }
-    }
+fn is_signed(request: &Request) -> bool {
+    request.is_signed(NOW, Duration::ZERO)
 }
 
 fn any() -> Client {
@@ -159,7 +42,7 @@ async fn a_message_arrives_once_signed_and_whole() {
     assert_eq!(request.header("content-type"), "application/json");
     assert_eq!(request.header("user-agent"), concat!("yingda/", env!("CARGO_PKG_VERSION")));
     assert_eq!(request.body, r#"{"type":"test"}"#);
-    assert!(request.is_signed());
+    assert!(is_signed(request));
 }
 
 #[tokio::test]
@@ -282,7 +165,7 @@ async fn the_shop_is_asked_by_a_signed_question() {
     assert_eq!(facts.ordered_at, "2026-11-20T00:00:00Z".parse().ok());
     hook.ask(&about("u-2", None), NOW).await.unwrap();
     let [first, second] = &shop.requests()[..] else { panic!("two requests") };
-    assert!(first.is_signed() && second.is_signed());
+    assert!(is_signed(first) && is_signed(second));
     assert_ne!(first.header("webhook-id"), second.header("webhook-id"));
     let question = |request: &Request| serde_json::from_str::<Value>(&request.body).unwrap();
     assert_eq!(

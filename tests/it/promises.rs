@@ -637,6 +637,36 @@ async fn the_api_describes_itself_offline() {
     {
         assert!(document["paths"][path].is_object(), "{path}");
     }
+    for (tag, paths) in [
+        (
+            "conversations",
+            vec![
+                "/v1/conversations",
+                "/v1/conversations/{id}",
+                "/v1/conversations/{id}/events",
+                "/v1/conversations/{id}/takeover",
+                "/v1/conversations/{id}/hand-back",
+                "/v1/timers",
+                "/v1/shops",
+            ],
+        ),
+        ("agents", vec!["/v1/agents", "/v1/agents/{id}", "/v1/queue", "/v1/suggestions"]),
+        ("incidents", vec!["/v1/incidents", "/v1/incidents/{id}", "/v1/incidents/{id}/told"]),
+        ("outbox", vec!["/v1/outbox", "/v1/outbox/replay", "/v1/endpoints", "/v1/endpoints/{id}/enable"]),
+        ("records", vec!["/v1/ledger", "/v1/customers/{id}"]),
+    ] {
+        assert!(document["tags"].as_array().unwrap().iter().any(|known| known["name"] == tag), "{tag}");
+        for path in paths {
+            let methods = document["paths"][path].as_object().unwrap_or_else(|| panic!("{path}"));
+            assert!(methods.values().all(|method| method["tags"] == json!([tag])), "{path}");
+        }
+    }
+    for (list, field) in [("Conversations", "phase"), ("Outbox", "attempts")] {
+        let lists = document["components"]["schemas"][list]["properties"].as_object().unwrap();
+        let row = lists.values().next().unwrap()["items"]["$ref"].as_str().unwrap();
+        let row = document.pointer(&row[1..]).unwrap();
+        assert!(row["properties"][field].is_object(), "{list}: {row}");
+    }
     let page = app.get("/docs/").await;
     assert_eq!(page.status, 200);
     assert!(!page.body.contains("https://"), "nothing is fetched from elsewhere: {}", page.body);

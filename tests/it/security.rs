@@ -22,18 +22,43 @@ async fn guarded_app() -> TestApp {
     Plan::editable_shop().with_config(&tokens).start().await
 }
 
+/// Whoever works with conversations.
+const READERS: &[&str] = &["agent", "editor", "admin"];
+
+fn takes() -> String {
+    json!({"shop": "demo", "channel": "web", "agent_id": "amy"}).to_string()
+}
+
 /// Each route with a good request, and the roles that may make it.
 fn routes() -> Vec<(Method, &'static str, String, &'static [&'static str])> {
     let slots = json!({"cause": "暴雨", "effect": "晚到两天"}).to_string();
     let none = String::new;
     vec![
         (Method::POST, "/v1/messages", String::new(), &["channel", "admin"]),
-        (Method::GET, "/v1/suggestions?q=a", none(), &["agent", "editor", "admin"]),
-        (Method::GET, "/v1/entries/ship", none(), &["agent", "editor", "admin"]),
-        (Method::GET, "/v1/incidents", none(), &["agent", "editor", "admin"]),
+        (Method::GET, "/v1/suggestions?q=a", none(), READERS),
+        (Method::GET, "/v1/entries/ship", none(), READERS),
+        (Method::GET, "/v1/incidents", none(), READERS),
         (Method::PUT, "/v1/incidents/storm", slots, &["editor", "admin"]),
         (Method::DELETE, "/v1/incidents/storm", none(), &["editor", "admin"]),
+        (Method::GET, "/v1/incidents/storm/told", none(), READERS),
         (Method::POST, "/v1/reload", none(), &["editor", "admin"]),
+        (Method::GET, "/v1/conversations", none(), READERS),
+        (Method::GET, "/v1/conversations/c?shop=demo&channel=web", none(), READERS),
+        (Method::GET, "/v1/conversations/c/events?shop=demo&channel=web", none(), READERS),
+        (Method::POST, "/v1/conversations/c/takeover", takes(), READERS),
+        (Method::POST, "/v1/conversations/c/hand-back", takes(), READERS),
+        (Method::GET, "/v1/timers?shop=demo", none(), READERS),
+        (Method::GET, "/v1/shops", none(), READERS),
+        (Method::GET, "/v1/agents?shop=demo", none(), READERS),
+        (Method::PUT, "/v1/agents/amy", json!({"shop": "demo", "presence": "online"}).to_string(), READERS),
+        (Method::DELETE, "/v1/agents/amy?shop=demo", none(), READERS),
+        (Method::GET, "/v1/queue?shop=demo", none(), READERS),
+        (Method::GET, "/v1/ledger?shop=demo", none(), READERS),
+        (Method::DELETE, "/v1/customers/u?shop=demo&channel=web", none(), &["admin"]),
+        (Method::GET, "/v1/outbox", none(), &["editor", "admin"]),
+        (Method::POST, "/v1/outbox/replay", "{}".to_owned(), &["editor", "admin"]),
+        (Method::GET, "/v1/endpoints", none(), &["editor", "admin"]),
+        (Method::POST, "/v1/endpoints/crm/enable", none(), &["editor", "admin"]),
         (Method::GET, "/metrics", none(), &["channel", "agent", "editor", "admin"]),
     ]
 }
@@ -53,6 +78,27 @@ async fn each_route_is_open_to_its_roles_only() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn no_route_is_forgotten_here() {
+    let document = TestApp::start_shop().await.get("/openapi.json").await.json();
+    let mut untested = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let (start, end) = path.split_once("{id}").unwrap_or((path, ""));
+        for method in methods.as_object().unwrap().keys().map(|name| name.to_uppercase()) {
+            let tested = routes().iter().any(|(known, route, ..)| {
+                let route = route.split('?').next().unwrap_or_default();
+                let rest = route.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+                let fits = rest.is_some_and(|id| !id.contains('/') && id.is_empty() != path.contains("{id}"));
+                known.as_str() == method && fits
+            });
+            if !tested && !["/healthz", "/readyz"].contains(&path.as_str()) {
+                untested.push(format!("{method} {path}"));
+            }
+        }
+    }
+    assert_eq!(untested, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -144,6 +190,77 @@ async fn a_token_bound_to_a_shop_cannot_touch_another_shop_s_incident() {
         taken.problem(403, &format!("taking over {id}"));
         let closed = app.send_as(Some(&token("editor")), Method::DELETE, &path, "").await;
         closed.problem(403, &format!("closing {id}"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_shop_sees_nothing_of_another() {
+    let bound = configured("editor", "\"mine\"") + &configured("agent", "\"mine\"");
+    let app = Plan::shop().with_config(&(configured("admin", "") + &bound)).start().await;
+    let admin = async |method, path: &str, body: String| {
+        let answer = app.send_as(Some(&token("admin")), method, path, body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    };
+    let slots = json!({"cause": "暴雨", "effect": "晚到两天"}).to_string();
+    admin(Method::PUT, "/v1/incidents/storm", slots).await;
+    for shop in ["mine", "theirs"] {
+        let event = with(message(&format!("c-{shop}"), "在吗"), json!({ "shop": shop }));
+        admin(Method::POST, "/v1/messages", event.to_string()).await;
+        let agent = json!({"shop": shop, "presence": "online"}).to_string();
+        admin(Method::PUT, "/v1/agents/amy", agent).await;
+    }
+    let scope = json!({"cause": "爆仓", "effect": "晚到两天", "scope": {"shop": ["theirs"]}});
+    admin(Method::PUT, "/v1/incidents/theirs", scope.to_string()).await;
+    let moves = |shop| json!({"shop": shop, "channel": "web", "agent_id": "amy"}).to_string();
+    let agent = |shop| json!({"shop": shop, "presence": "busy"}).to_string();
+    for (method, path, body) in [
+        (Method::GET, "/v1/conversations?shop=SHOP", none()),
+        (Method::GET, "/v1/conversations/c-SHOP?shop=SHOP&channel=web", none()),
+        (Method::GET, "/v1/conversations/c-SHOP/events?shop=SHOP&channel=web", none()),
+        (Method::GET, "/v1/timers?shop=SHOP", none()),
+        (Method::GET, "/v1/agents?shop=SHOP", none()),
+        (Method::GET, "/v1/queue?shop=SHOP", none()),
+        (Method::GET, "/v1/ledger?shop=SHOP", none()),
+        (Method::POST, "/v1/conversations/c-SHOP/takeover", Some(moves("SHOP"))),
+        (Method::POST, "/v1/conversations/c-SHOP/hand-back", Some(moves("SHOP"))),
+        (Method::PUT, "/v1/agents/amy", Some(agent("SHOP"))),
+        (Method::DELETE, "/v1/agents/amy?shop=SHOP", none()),
+    ] {
+        for (shop, statuses) in [("mine", [200, 204]), ("theirs", [403, 403])] {
+            let (path, body) = (path.replace("SHOP", shop), body.clone().unwrap_or_default().replace("SHOP", shop));
+            let answer = app.send_as(Some(&token("agent")), method.clone(), &path, body).await;
+            assert!(statuses.contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.body);
+        }
+    }
+    for (method, path, body) in [
+        (Method::GET, "/v1/outbox", ""),
+        (Method::POST, "/v1/outbox/replay", "{}"),
+        (Method::GET, "/v1/endpoints", ""),
+        (Method::POST, "/v1/endpoints/crm/enable", ""),
+    ] {
+        let answer = app.send_as(Some(&token("editor")), method, path, body).await;
+        answer.problem(403, &format!("{path}: what is pushed belongs to all shops"));
+    }
+    let read = async |path: &str| app.send_as(Some(&token("agent")), Method::GET, path, "").await;
+    read("/v1/conversations").await.problem(422, "which of the shops?");
+    assert_eq!(read("/v1/shops").await.json()["shops"], json!(["mine"]));
+    let told = read("/v1/incidents/storm/told").await.json();
+    assert_eq!(told["told"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!(told["told"][0]["shop"], "mine");
+    let open = read("/v1/incidents").await.json();
+    assert_eq!(open["incidents"].as_array().unwrap().len(), 1, "everybody's, and not the other shop's: {open}");
+}
+
+fn none() -> Option<String> {
+    None
+}
+
+#[tokio::test]
+async fn an_admin_bound_to_a_shop_erases_customers_of_that_shop_only() {
+    let app = Plan::shop().with_config(&configured("admin", "\"mine\"")).start().await;
+    for (shop, status) in [("mine", 200), ("theirs", 403)] {
+        let path = format!("/v1/customers/u?shop={shop}&channel=web");
+        assert_eq!(app.send_as(Some(&token("admin")), Method::DELETE, &path, "").await.status, status, "{shop}");
     }
 }
 

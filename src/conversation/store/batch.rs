@@ -89,7 +89,8 @@ pub(super) fn settle<'a>(
         let known = earlier.map(|new| (&new.identity, &new.decision));
         let known = known.or_else(|| loaded.known.get(&id).map(|(identity, decision)| (identity, decision)));
         if let Some((stored, decision)) = known {
-            let same = *stored == identity;
+            // Of an erased message only the id is left to compare.
+            let same = stored.is_empty() || *stored == identity;
             answers.push(if same { Recorded::Duplicate(decision.clone()) } else { Recorded::Conflict });
             continue;
         }

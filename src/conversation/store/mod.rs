@@ -76,6 +76,10 @@ impl From<sqlx::Error> for StoreError {
                 Some(code) if code.len() == 5 && code.starts_with("22") => Self::Corrupt(what),
                 _ => Self::Unavailable(what),
             },
+            // The driver's own words tell of a pool, and not of what keeps it empty.
+            sqlx::Error::PoolTimedOut => Self::Unavailable(
+                "no connection in time: nothing answers there, or all connections are in use".to_owned(),
+            ),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(what),
             _ => Self::Unavailable(what),
         }
@@ -150,10 +154,10 @@ pub trait Store: Send + Sync {
     /// One conversation.
     fn conversation<'a>(&'a self, key: &'a ConversationKey) -> Answer<'a, Option<StoredConversation>>;
 
-    /// Conversations, last changed first.
+    /// Conversations, last changed first, or longest in the queue first.
     fn conversations<'a>(&'a self, filter: &'a ConversationFilter) -> Answer<'a, Vec<StoredConversation>>;
 
-    /// Events of a conversation in their order, from number `from` on.
+    /// Events of a conversation in their order, from number `from` on; none of an erased customer.
     fn history<'a>(&'a self, key: &'a ConversationKey, from: u64, limit: u32) -> Answer<'a, Vec<StoredEvent>>;
 
     /// Adds an agent, or changes the one of this shop and id.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::analysis::mask::mask_json;
 use crate::conversation::clock::Round;
 use crate::conversation::event::ConversationKey;
 use crate::conversation::model::Conversation;
@@ -48,6 +49,8 @@ pub struct ConversationFilter {
     pub customer_id: Option<String>,
     /// Only those last changed before.
     pub before: Option<Timestamp>,
+    /// Only those that queue, longest wait first.
+    pub by_wait: bool,
     /// At most so many.
     pub limit: u32,
 }
@@ -63,6 +66,30 @@ pub struct StoredEvent {
     pub event: Value,
     /// As it was answered.
     pub decision: Value,
+}
+
+/// What the service itself writes into a decision: no text of a customer, though it may look like a number of one.
+const OWN: [&str; 6] = ["id", "entry_id", "entry_version", "script_id", "script_version", "generation"];
+
+impl StoredEvent {
+    /// Hides personal data in what was said and sent; versions, ids of replies and times stay.
+    pub fn mask(&mut self) {
+        mask_json(&mut self.event);
+        mask_but_own(&mut self.decision);
+    }
+}
+
+fn mask_but_own(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(mask_but_own),
+        Value::Object(fields) => {
+            fields
+                .iter_mut()
+                .filter(|(name, _)| !OWN.contains(&name.as_str()))
+                .for_each(|(_, value)| mask_but_own(value));
+        }
+        text => mask_json(text),
+    }
 }
 
 /// Somebody who was told of an incident.
@@ -165,4 +192,28 @@ pub struct Erased {
     pub events: u64,
     /// Pushes.
     pub pushes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_the_service_wrote_itself_is_not_taken_for_personal_data() {
+        let number = "13812345678";
+        let own =
+            json!({ "entry_version": number, "generation": number, "human_reply": "2026-11-22T08:21:13.097524598Z" });
+        let mut stored = StoredEvent {
+            seq: 1,
+            received_at: Timestamp::UNIX_EPOCH,
+            event: json!({ "text": number, "entry_version": number, "sent_at": "2026-11-22T08:21:13.097524598Z" }),
+            decision: json!({ "own": own, "replies": [{ "id": number, "text": number }], "later": [[number]] }),
+        };
+        stored.mask();
+        let sent_at = "2026-11-22T08:21:13.097524598Z";
+        assert_eq!(stored.event, json!({ "text": "〔手机〕", "entry_version": "〔手机〕", "sent_at": sent_at }));
+        let replies = json!([{ "id": number, "text": "〔手机〕" }]);
+        assert_eq!(stored.decision, json!({ "own": own, "replies": replies, "later": [["〔手机〕"]] }));
+    }
 }

@@ -18,6 +18,9 @@ type DbRow = <Db as sqlx::Database>::Row;
 /// What stands in for an event whose customer was erased.
 const ERASED: &str = r#"{"erased":true}"#;
 
+/// What stands in for its decision: a redelivery gets nothing to send.
+const ERASED_DECISION: &str = r#"{"action":"silent","replies":[],"erased":true}"#;
+
 /// Rows that one transaction of a purge deletes: writers wait no longer than that.
 const PURGED_AT_ONCE: i64 = 500;
 
@@ -63,7 +66,11 @@ impl EngineStore {
                 select.push(column).push_bind(value.clone());
             }
         }
-        select.push(" ORDER BY active_hour DESC, updated_at DESC LIMIT ").push_bind(i64::from(filter.limit));
+        select.push(match filter.by_wait {
+            true => " AND queued_at IS NOT NULL ORDER BY queued_at LIMIT ",
+            false => " ORDER BY active_hour DESC, updated_at DESC LIMIT ",
+        });
+        select.push_bind(i64::from(filter.limit));
         select.build().fetch_all(&self.reader).await?.iter().map(stored).collect()
     }
 
@@ -74,7 +81,7 @@ impl EngineStore {
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let sql = "SELECT seq, received_at, event, decision FROM events
-                   WHERE channel = $1 AND shop = $2 AND conversation_id = $3 AND seq >= $4
+                   WHERE channel = $1 AND shop = $2 AND conversation_id = $3 AND seq >= $4 AND customer_id <> ''
                    ORDER BY seq, received_at LIMIT $5";
         let query =
             bind_key(sqlx::query(sql), key).bind(i64::try_from(from).unwrap_or(i64::MAX)).bind(i64::from(limit));
@@ -130,7 +137,7 @@ impl EngineStore {
             format!("DELETE FROM rounds WHERE {mine} conversation_id {of_customer}"),
             format!("DELETE FROM told WHERE {mine} customer_id = $3"),
             format!(
-                "UPDATE events SET event = '{ERASED}', decision = '{ERASED}', identity = '', customer_id = ''
+                "UPDATE events SET event = '{ERASED}', decision = '{ERASED_DECISION}', identity = '', customer_id = ''
                      WHERE {mine} (customer_id = $3 OR conversation_id {of_customer})"
             ),
             format!("DELETE FROM conversations WHERE {mine} customer_id = $3"),
