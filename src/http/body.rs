@@ -39,6 +39,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<String>::from_request_parts(parts, state).await {
+            // PostgreSQL holds no such text, and would be blamed for it.
+            Ok(Path(id)) if id.contains('\0') => Err(ApiError::not_found("no id has a NUL in it")),
             Ok(Path(id)) => Ok(Self(id)),
             Err(rejection) => Err(ApiError::invalid(rejection.body_text())),
         }

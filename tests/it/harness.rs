@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use yingda::bot::courier::Courier;
 use yingda::bot::{Bot, clockwork};
 use yingda::config::Config;
-use yingda::conversation::store::SqliteStore;
+use yingda::conversation::store::{PostgresStore, SqliteStore, Store};
 use yingda::http::{App, run};
 use yingda::knowledge::Knowledge;
 use yingda::telemetry;
@@ -75,12 +75,13 @@ pub struct Plan {
     faq: Option<TempDir>,
     config: String,
     data: Option<Arc<TempDir>>,
+    database: Option<String>,
 }
 
 impl Plan {
     /// Over the starter pack.
     pub fn starter() -> Self {
-        Self { knowledge: Some(starter_pack()), faq: None, config: String::new(), data: None }
+        Self { knowledge: Some(starter_pack()), faq: None, config: String::new(), data: None, database: None }
     }
 
     /// Over the fixture `shop`.
@@ -107,6 +108,11 @@ impl Plan {
         Self { data: Some(Arc::clone(&other.data)), ..self }
     }
 
+    /// With its store in this PostgreSQL.
+    pub fn with_database(self, url: &str) -> Self {
+        Self { database: Some(url.to_owned()), ..self }
+    }
+
     /// Serves on a free port, with a store in a fresh folder.
     pub async fn start(self) -> TestApp {
         let data = self.data.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
@@ -115,8 +121,11 @@ impl Plan {
             open(folder.path())
         });
         let config = Arc::new(configuration(&self.config));
-        let store = SqliteStore::open(&data.path().join("yingda.db")).await.unwrap();
-        let bot = Bot::new(knowledge, Arc::new(store), Arc::new(config.shops.clone()), config.webhooks.clone())
+        let store: Arc<dyn Store> = match &self.database {
+            Some(url) => Arc::new(PostgresStore::connect(url).await.unwrap()),
+            None => Arc::new(SqliteStore::open(&data.path().join("yingda.db")).await.unwrap()),
+        };
+        let bot = Bot::new(knowledge, store, Arc::new(config.shops.clone()), config.webhooks.clone())
             .with_facts()
             .expect("the facts hooks are valid");
         tokio::spawn(clockwork::run(bot.clone()));
