@@ -25,7 +25,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test model check bench load fuzz docker clean
+.PHONY: help setup build run test crash model check bench load fuzz docker clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ run: build ## set up, build, serve ./faq on 127.0.0.1:8080
 test: setup model ## set up, run every test
 	@bash .ci/postgres
 	YINGDA_TEST_MODEL=.model cargo test --locked -- --include-ignored
+
+crash: setup ## kill the process 100 times on each database, take the database away for half a minute
+	YINGDA_TEST_CRASHES=100 YINGDA_TEST_AWAY=30 cargo test --locked --test it crash:: -- --nocapture
 
 model: ## put the embedding model of the tests into .model/ (90 MB)
 	@bash .ci/model

@@ -385,6 +385,24 @@ mod tests {
         assert!(config.shops.policy("b").is_none());
     }
 
+    const EXAMPLE: &str = include_str!("../yingda.example.toml");
+
+    #[test]
+    fn the_example_shows_the_defaults() {
+        assert_eq!(Config::parse("example", EXAMPLE).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn what_the_example_comments_out_is_valid_too() {
+        let is_setting = |line: &&str| line.starts_with('[') || line.split(' ').nth(1) == Some("=");
+        let settings = EXAMPLE.lines().map(|line| line.strip_prefix("# ").filter(is_setting).unwrap_or(line));
+        let text =
+            settings.collect::<Vec<_>>().join("\n").replace("sha256 = \"...\"", &format!("sha256 = \"{:064}\"", 0));
+        let config = Config::parse("example", &text).unwrap();
+        assert_eq!((config.tokens.len(), config.webhooks.len(), config.shops.facts().count()), (1, 1, 1));
+        assert!(config.store.is_some() && config.semantic.is_some());
+    }
+
     #[test]
     fn faults_name_the_place() {
         for (text, place) in [

@@ -116,8 +116,9 @@ fn check_candidate(candidate: &Candidate) {
 /// Posts the bytes as they are, then as the text of a valid event; both twice: a redelivery gets the first decision.
 pub fn message_endpoint(data: &[u8]) {
     WORLD.runtime.block_on(async {
-        let store = SqliteStore::open(Path::new(":memory:")).await.expect("a store in memory");
-        let bot = Bot::new(Arc::clone(&WORLD.knowledge), Arc::new(store), Arc::default());
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(&folder.path().join("yingda.db")).await.expect("a store");
+        let bot = Bot::new(Arc::clone(&WORLD.knowledge), Arc::new(store), Arc::default(), Vec::new());
         let app = App::new(bot, Arc::clone(&WORLD.config), telemetry::metrics().expect("a recorder"));
         let shop = Shop(router(app));
         shop.deliver_twice(data.to_vec()).await;

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
 
 use super::{Bot, BotError, now};
 use crate::conversation::event::{Context, EventKind, Id, InboundEvent};
@@ -29,7 +30,9 @@ pub async fn run(bot: Bot) {
     let mut seen_to: Option<Instant> = None;
     let mut failing = false;
     loop {
-        let mut outcome = bot.fire_due(now()).await.map(drop);
+        let fired = bot.fire_due(now()).await;
+        let more = fired.as_ref().is_ok_and(|count| *count == AT_ONCE as usize);
+        let mut outcome = fired.map(drop);
         if outcome.is_ok() && seen_to.is_none_or(|at| at.elapsed() >= ROUND) {
             outcome = bot.see_to_the_rest(now()).await;
             seen_to = Some(Instant::now());
@@ -38,7 +41,9 @@ pub async fn run(bot: Bot) {
             tracing::error!(%error, "timers cannot be fired; trying on");
         }
         failing = outcome.is_err();
-        tokio::time::sleep(if failing { TICK * 5 } else { TICK }).await;
+        if !more {
+            tokio::time::sleep(if failing { TICK * 5 } else { TICK }).await;
+        }
     }
 }
 
@@ -48,18 +53,30 @@ impl Bot {
     /// # Errors
     /// When the store refuses; timers that did not fire are due still.
     pub async fn fire_due(&self, now: Timestamp) -> Result<usize, BotError> {
-        let due = self.store.due(now, AT_ONCE).await?;
-        let count = due.len();
-        for due in due {
-            let Some(event) = self.timer_event(due, now) else { continue };
-            match self.receive(event, now).await {
-                Ok(_) => {}
-                // Another node had the same idea, of other facts.
-                Err(BotError::Conflict(_)) => {}
-                Err(error) => return Err(error),
+        let due = self.due_events(now).await?;
+        let (mut outcome, mut under_way) = (Ok(due.len()), JoinSet::new());
+        // All at once, so that they share commits.
+        for event in due {
+            let bot = self.clone();
+            under_way.spawn(async move { bot.receive(event, now).await });
+        }
+        while let Some(fired) = under_way.join_next().await {
+            match fired {
+                // A conflict: another node had the same idea, of other facts.
+                Ok(Ok(_) | Err(BotError::Conflict(_))) | Err(_) => {}
+                Ok(Err(error)) => outcome = Err(error),
             }
         }
-        Ok(count)
+        outcome
+    }
+
+    /// For each conversation with a timer that is due at `now`, the event by which the first fires, longest overdue first.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn due_events(&self, now: Timestamp) -> Result<Vec<InboundEvent>, BotError> {
+        let due = self.store.due(None, now, AT_ONCE).await?;
+        Ok(due.into_iter().filter_map(|due| self.timer_event(due, now)).collect())
     }
 
     /// Incidents that expire, digests, retention.

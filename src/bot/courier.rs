@@ -17,8 +17,11 @@ use crate::outbound::webhook::{ATTEMPTS, Delivery, Secret, SecretError, back_off
 /// How often the outbox is looked at while it is empty.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// Pushes under way at once.
-const AT_ONCE: u32 = 32;
+/// Pushes taken from the outbox at once.
+const CLAIM: u32 = 32;
+
+/// Pushes under way to an endpoint from which on it gets no more for the moment.
+const AT_ONCE: usize = 16;
 
 /// How long a receiver may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +41,7 @@ struct Endpoint {
 #[derive(Clone)]
 pub struct Courier {
     bot: Bot,
-    endpoints: Arc<HashMap<String, Endpoint>>,
+    endpoints: Arc<HashMap<String, Arc<Endpoint>>>,
 }
 
 impl std::fmt::Debug for Courier {
@@ -58,59 +61,52 @@ impl Courier {
             let wrong = |what: String| OutboundError::Config(format!("[[webhooks]] `{name}`: {what}"));
             let secret: Secret = secret.parse().map_err(|error: SecretError| wrong(error.to_string()))?;
             let client = Client::new(*allow_private, TIMEOUT)?;
-            client
-                .permits(url)
-                .map_err(|error| wrong(format!("{error} (allow_private = true permits private ones)")))?;
-            endpoints.insert(name.clone(), Endpoint { url: url.clone(), secret, client });
+            client.permits(url).map_err(|error| wrong(error.to_string()))?;
+            endpoints.insert(name.clone(), Arc::new(Endpoint { url: url.clone(), secret, client }));
         }
         Ok(Self { bot, endpoints: Arc::new(endpoints) })
     }
 
     /// Delivers until the task is dropped. A store that fails is tried again.
     pub async fn run(self) {
+        let mut under_way = JoinSet::new();
         let mut failing = false;
         loop {
-            let brought = self.deliver_due().await;
-            if let (Err(error), false) = (&brought, failing) {
-                tracing::error!(%error, "pushes cannot be taken from the outbox; trying on");
+            let taken = self.take(&mut under_way).await;
+            let wait = match &taken {
+                Ok(1..) => Duration::ZERO,
+                Ok(0) => IDLE,
+                Err(_) => IDLE * 5,
+            };
+            let outcome = taken.and(settled(&mut under_way, wait).await);
+            if let (Err(error), false) = (&outcome, failing) {
+                tracing::error!(%error, "the outbox cannot be used; trying on");
             }
-            failing = brought.is_err();
-            match brought {
-                Ok(1..) => {}
-                Ok(0) => tokio::time::sleep(IDLE).await,
-                Err(_) => tokio::time::sleep(IDLE * 5).await,
-            }
+            failing = outcome.is_err();
         }
     }
 
-    /// Takes what is due and brings it; how many pushes.
-    ///
-    /// # Errors
-    /// When the store refuses; what was taken is due again after its lease.
-    pub async fn deliver_due(&self) -> Result<usize, StoreError> {
+    /// Takes what is due and sets it on its way; how many pushes. What is not settled is due again after its lease.
+    async fn take(&self, under_way: &mut JoinSet<Result<(), StoreError>>) -> Result<usize, StoreError> {
         let now = now();
         let lease = now.checked_add(LEASE).unwrap_or(now);
-        let pushes = self.bot.store().claim(now, lease, AT_ONCE).await?;
+        // Each push under way holds its endpoint. One that hangs must not keep the others waiting.
+        let busy = self.endpoints.iter().filter(|(_, endpoint)| Arc::strong_count(endpoint) > AT_ONCE);
+        let busy: Vec<&str> = busy.map(|(name, _)| name.as_str()).collect();
+        let pushes = self.bot.store().claim(now, lease, CLAIM, &busy).await?;
         let count = pushes.len();
         let disabled = if count > 0 { self.bot.store().disabled_endpoints().await? } else { Vec::new() };
-        let mut under_way = JoinSet::new();
         for push in pushes {
             let off = disabled.iter().find(|off| off.name == push.outgoing.endpoint).map(|off| off.reason.clone());
+            let endpoint = self.endpoints.get(&push.outgoing.endpoint).map(Arc::clone);
             let courier = self.clone();
-            under_way.spawn(async move { courier.bring(push, off).await });
+            under_way.spawn(async move { courier.bring(push, endpoint, off).await });
         }
-        let mut outcome = Ok(count);
-        while let Some(done) = under_way.join_next().await {
-            if let Ok(Err(error)) = done {
-                outcome = Err(error);
-            }
-        }
-        outcome
+        Ok(count)
     }
 
-    async fn bring(&self, push: Push, off: Option<String>) -> Result<(), StoreError> {
-        let endpoint = self.endpoints.get(&push.outgoing.endpoint);
-        let settled = match (endpoint, off) {
+    async fn bring(&self, push: Push, to: Option<Arc<Endpoint>>, off: Option<String>) -> Result<(), StoreError> {
+        let settled = match (&to, off) {
             (_, Some(reason)) => Settled::Dead { error: format!("the endpoint is switched off: {reason}") },
             (None, None) => Settled::Dead { error: "the endpoint is not configured any more".to_owned() },
             (Some(_), None) if overtaken(&push) => Settled::Dropped { reason: "a human was quicker".to_owned() },
@@ -152,6 +148,17 @@ impl Courier {
             Delivery::Retry { after, why } => Settled::Retry { at: next(now(), attempts, after, id), error: why },
         })
     }
+}
+
+/// Waits so long, or until a push under way is settled: the next one of its conversation may go then.
+async fn settled(under_way: &mut JoinSet<Result<(), StoreError>>, wait: Duration) -> Result<(), StoreError> {
+    let first = tokio::select! {
+        () = tokio::time::sleep(wait) => None,
+        Some(done) = under_way.join_next() => Some(done),
+    };
+    let rest = std::iter::from_fn(|| under_way.try_join_next());
+    let refused = first.into_iter().chain(rest).filter_map(|done| done.ok()?.err());
+    refused.last().map_or(Ok(()), Err)
 }
 
 /// A reply that a human has overtaken is not sent any more.

@@ -110,7 +110,7 @@ pub struct Conversation {
     pub bubbles: Option<Bubbles>,
     /// An order that waits for its payment.
     pub unpaid: Option<UnpaidOrder>,
-    /// For each kind of timer, when the last one that fired was due.
+    /// For each kind of timer, when one last fired.
     pub fired: BTreeMap<TimerKind, Timestamp>,
     /// The customer had another conversation with the shop before this one.
     pub returning: bool,

@@ -94,8 +94,9 @@ impl Phase {
                 Self::New | Self::Closed { .. } => Self::Bot,
                 kept => kept.clone(),
             },
+            // A human who has it keeps it: an agent may be there before the customer first writes.
             Step::MetAfresh | Step::BotAnswered => match self {
-                Self::Assigned { .. } if step == Step::BotAnswered => self.clone(),
+                Self::Assigned { .. } => self.clone(),
                 Self::Queued { handed_over: true, .. } if step == Step::BotAnswered => self.clone(),
                 _ => Self::Bot,
             },
@@ -197,6 +198,10 @@ mod tests {
             (vec![Step::Closed, Step::Closed], Phase::Closed { at: at(0) }),
             (vec![Step::Closed, Step::CustomerWrote], Phase::Bot),
             (vec![Step::HandedOver, Step::MetAfresh], Phase::Bot),
+            (
+                vec![Step::TakenOver(amy()), Step::MetAfresh],
+                Phase::Assigned { agent: amy(), since: at(0), taken_over: true },
+            ),
         ] {
             assert_eq!(walk(&steps), phase, "{steps:?}");
         }

@@ -69,7 +69,8 @@ impl Conversation {
         self.events += 1;
         self.audience = event.context.audience.or(heard.audience).or(self.audience);
         if let Some(timer) = heard.timer {
-            self.fired.insert(timer.kind, timer.due);
+            // What fires late has seen to all that was due meanwhile.
+            self.fired.insert(timer.kind, timer.due.max(now));
         }
         // A step that cannot be taken leaves the conversation where it is; whoever asks for one is told beforehand.
         if let Ok(Some(phase)) = self.step(event).map(|step| step.and_then(|step| self.phase.after(step, now).ok())) {
@@ -77,7 +78,7 @@ impl Conversation {
         }
         match event.kind {
             _ if heard.waits => self.gather(event, now),
-            _ if heard.speaks => self.hear_customer(heard, now),
+            _ if heard.speaks => self.hear_customer(heard, event.sender_is_bot, now),
             EventKind::AgentMessage if heard.echo => self.forget_echo(event),
             EventKind::AgentMessage => self.hear_human(now),
             EventKind::Takeover | EventKind::AgentJoined => self.bubbles = None,
@@ -125,7 +126,7 @@ impl Conversation {
         *bubbles.context = event.context.clone();
     }
 
-    fn hear_customer(&mut self, heard: Heard, now: Timestamp) {
+    fn hear_customer(&mut self, heard: Heard, is_program: bool, now: Timestamp) {
         if heard.afresh {
             self.phase = self.phase.after(Step::MetAfresh, now).unwrap_or_default();
             self.replies_in_a_row = 0;
@@ -144,7 +145,10 @@ impl Conversation {
         self.last_text = heard.canonical;
         self.language = heard.language.or(self.language);
         self.last_customer_at = Some(now);
-        self.wait(now);
+        // Held by the reply guard, two programs would talk for ever.
+        if !is_program {
+            self.wait(now);
+        }
         self.menu.clear();
         self.bubbles = None;
     }

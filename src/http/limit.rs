@@ -57,12 +57,12 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     }
 }
 
-/// Gives a request up that takes too long; what it had begun to store is rolled back.
+/// Gives a request up that takes too long. What it stored all the same is found when it is sent again.
 pub(super) async fn deadline(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
     let limit = Duration::from_secs(app.config.limits.request_seconds);
     tokio::time::timeout(limit, next.run(request))
         .await
-        .map_err(|_| ApiError::unavailable("the request took too long and was given up; nothing of it was stored"))
+        .map_err(|_| ApiError::unavailable("the request took too long and is not acknowledged; send it again"))
 }
 
 /// A token counts only when it is a known one: made-up tokens must not open a bucket each.

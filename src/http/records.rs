@@ -10,7 +10,7 @@ use super::App;
 use super::auth::{Caller, Permission};
 use super::body::PathId;
 use super::error::ApiError;
-use super::params::{MOST_ROWS, Of, Params, limit};
+use super::params::{Of, Params, limit};
 use crate::bot::now;
 use crate::conversation::event::ConversationKey;
 use crate::conversation::store::Erased;
@@ -77,9 +77,9 @@ pub(super) async fn timers(
     let now = now();
     let ahead = SignedDuration::from_mins(i64::from(within.minutes.unwrap_or(24 * 60)));
     let until = now.checked_add(ahead).unwrap_or(Timestamp::MAX);
-    let (wanted, due) = (limit(within.limit)?, app.bot.store().due(until, MOST_ROWS).await?);
+    let due = app.bot.store().due(Some(&within.shop), until, limit(within.limit)?).await?;
     let mut timers = Vec::new();
-    for due in due.into_iter().filter(|due| due.key.shop == within.shop).take(wanted as usize) {
+    for due in due {
         let running = app.bot.timers(&due.key, &due.facts).into_iter().filter(|timer| timer.due <= until);
         timers.extend(running.map(|timer| Running {
             key: due.key.clone(),

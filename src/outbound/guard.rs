@@ -59,6 +59,9 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Why an address may not be called, and how to mend it where that is meant.
+const NOT_PUBLIC: &str = "it is not public (allow_private = true permits private ones)";
+
 /// What the resolver says when a name has no address that may be called.
 #[derive(Debug, thiserror::Error)]
 #[error("no public address")]
@@ -126,9 +129,7 @@ impl Client {
         // The client asks no resolver for a literal address. `Url` has turned every notation of IPv4 into the usual one.
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         match host.parse() {
-            Ok(literal) if !self.allow_private && !is_public(literal) => {
-                Err(OutboundError::Forbidden("it is not public"))
-            }
+            Ok(literal) if !self.allow_private && !is_public(literal) => Err(OutboundError::Forbidden(NOT_PUBLIC)),
             _ => Ok(url),
         }
     }
@@ -168,7 +169,7 @@ pub(super) async fn read_start(response: &mut Response, enough: usize) -> Vec<u8
 fn told(error: &reqwest::Error) -> OutboundError {
     let causes = || std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
     if causes().any(|cause| cause.is::<NoPublicAddress>()) {
-        return OutboundError::Forbidden("it is not public");
+        return OutboundError::Forbidden(NOT_PUBLIC);
     }
     let what = match error {
         _ if error.is_timeout() => return OutboundError::Unreachable("no answer in time".to_owned()),
@@ -267,7 +268,7 @@ mod tests {
             "http://169.254.169.254/latest/meta-data/",
             "https://10.0.0.8:8443/hook",
         ] {
-            assert!(matches!(public.permits(url), Err(OutboundError::Forbidden("it is not public"))), "{url}");
+            assert!(matches!(public.permits(url), Err(OutboundError::Forbidden(NOT_PUBLIC))), "{url}");
             assert!(any.permits(url).is_ok(), "{url}");
         }
         for url in ["", "example.com", "ftp://8.8.8.8/", "file:///etc/passwd", "http://", "http://[::1%25eth0]/"] {

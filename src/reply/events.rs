@@ -1,6 +1,6 @@
 //! Rules for what is not a customer's message: the shop's side, orders, and timers that fire.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::choice::{Action, Choice, Rule};
 use super::decide::minutes;
@@ -34,7 +34,13 @@ pub(super) fn closing(turn: &Turn<'_>) -> Option<Choice> {
 
 pub(super) fn unpaid_order(turn: &Turn<'_>) -> Option<Choice> {
     let waited = turn.ordered_at.is_some_and(|at| turn.since(at) >= minutes(turn.policy.unpaid_minutes));
-    (turn.kind == EventKind::OrderUnpaid && waited && turn.not_sent(ScriptKind::Reminder)).then(remind)
+    let may = waited && !is_quiet(turn) && turn.not_sent(ScriptKind::Reminder);
+    (turn.kind == EventKind::OrderUnpaid && may).then(remind)
+}
+
+/// Whether reminders and closing scripts would wake the customer.
+fn is_quiet(turn: &Turn<'_>) -> bool {
+    turn.policy.quiet_hours.is_open(&turn.now.to_zoned(turn.policy.time_zone.clone()))
 }
 
 fn remind() -> Choice {
@@ -57,17 +63,29 @@ pub(super) fn timer(turn: &Turn<'_>) -> Option<Choice> {
     }
     Some(match turn.timer {
         None => Choice::silent(Rule::TimerVoid),
-        Some(timer) if turn.since(timer.due) > stale_after(timer.kind) => Choice::silent(Rule::StaleTimer),
+        Some(Timer { kind: TimerKind::Idle, due }) if is_stale(turn, TimerKind::Idle, due) => {
+            Choice::silent(Rule::Idle)
+        }
+        Some(timer) if is_stale(turn, timer.kind, timer.due) => Choice::silent(Rule::StaleTimer),
         Some(timer) => fires(turn, timer),
     })
+}
+
+/// Timers keep out of the quiet hours; one that is later than this may have come into them.
+const PUNCTUAL: SignedDuration = SignedDuration::from_mins(1);
+
+fn is_stale(turn: &Turn<'_>, kind: TimerKind, due: Timestamp) -> bool {
+    let late = turn.since(due);
+    let wakes = matches!(kind, TimerKind::Unpaid | TimerKind::Idle) && late > PUNCTUAL && is_quiet(turn);
+    wakes || late > stale_after(kind)
 }
 
 /// What a timer would have said is wrong when it is said so much later.
 fn stale_after(kind: TimerKind) -> SignedDuration {
     match kind {
         TimerKind::Guard | TimerKind::Position => SignedDuration::from_mins(30),
-        TimerKind::Unpaid => SignedDuration::from_hours(12),
-        TimerKind::Bubbles | TimerKind::HandBack | TimerKind::Idle => SignedDuration::MAX,
+        TimerKind::Unpaid | TimerKind::Idle => SignedDuration::from_hours(12),
+        TimerKind::Bubbles | TimerKind::HandBack => SignedDuration::MAX,
     }
 }
 

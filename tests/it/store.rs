@@ -297,7 +297,7 @@ async fn timers_are_found_when_they_are_due(place: Place) {
         store.record(event(conversation, conversation, "x"), at(0), decide).await.unwrap();
     }
     let due = async |second| -> Vec<String> {
-        let due = store.due(at(second), 10).await.unwrap();
+        let due = store.due(None, at(second), 10).await.unwrap();
         due.into_iter().map(|due| due.key.conversation_id).collect()
     };
     assert_eq!(due(9).await, Vec::<String>::new());
@@ -338,7 +338,7 @@ async fn pushes_are_claimed_in_order_and_by_one_at_a_time(place: Place) {
     store.enqueue(&rows, at(0)).await.unwrap();
     store.enqueue(&rows[..1], at(1)).await.unwrap();
     let ids = async |store: &Arc<dyn Store>, second| -> Vec<String> {
-        let claimed = store.claim(at(second), at(second + 8), 10).await.unwrap();
+        let claimed = store.claim(at(second), at(second + 8), 10, &[]).await.unwrap();
         claimed.into_iter().map(|push| push.outgoing.id).collect()
     };
     assert_eq!(ids(&store, 0).await, ["1", "3", "4"], "the second of a conversation waits for the first");
@@ -352,7 +352,7 @@ async fn pushes_are_claimed_in_order_and_by_one_at_a_time(place: Place) {
 async fn a_push_is_settled_and_a_dead_one_replayed(place: Place) {
     let store = place.open().await;
     store.enqueue(&[push("1", "e", None), push("2", "f", None), push("3", "e", None)], at(0)).await.unwrap();
-    store.claim(at(0), at(8), 10).await.unwrap();
+    store.claim(at(0), at(8), 10, &[]).await.unwrap();
     let retry = Settled::Retry { at: at(5), error: "busy".to_owned() };
     store.settle("1", &retry, at(1)).await.unwrap();
     store.settle("2", &Settled::Dead { error: "no".to_owned() }, at(1)).await.unwrap();
@@ -363,7 +363,7 @@ async fn a_push_is_settled_and_a_dead_one_replayed(place: Place) {
     assert_eq!(store.pushes(PushState::Dropped, None, 10).await.unwrap()[0].error.as_deref(), Some("late"));
     assert_eq!(store.replay(None, Some("e"), at(2)).await.unwrap(), 0);
     assert_eq!(store.replay(Some("2"), None, at(2)).await.unwrap(), 1);
-    let claimed = store.claim(at(2), at(9), 10).await.unwrap();
+    let claimed = store.claim(at(2), at(9), 10, &[]).await.unwrap();
     assert_eq!((claimed.len(), claimed[0].outgoing.id.as_str(), claimed[0].attempts), (1, "2", 0));
 }
 
@@ -531,5 +531,5 @@ async fn what_an_older_version_stored_is_read() {
     assert!(phase("handed-over").await.phase.is_handed_over());
     assert_eq!(phase("talking").await.phase, Phase::Bot);
     let wait = SignedDuration::from_secs(1);
-    assert_eq!(store.due(at(0).checked_add(wait).unwrap(), 10).await.unwrap(), []);
+    assert_eq!(store.due(None, at(0).checked_add(wait).unwrap(), 10).await.unwrap(), []);
 }

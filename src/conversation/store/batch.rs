@@ -64,7 +64,7 @@ pub(super) struct Changes<'a> {
     pub events: Vec<NewEvent<'a>>,
     pub conversations: HashMap<ConversationKey, Touched>,
     pub outgoing: Vec<(Outgoing, Timestamp)>,
-    /// When the reply came, by conversation, clock and start.
+    /// When the reply came, by conversation, clock and start to the millisecond, as rows know it: a row is written once.
     pub rounds: HashMap<(ConversationKey, Clock, Timestamp), Option<Timestamp>>,
     /// Incident, conversation, customer, when.
     pub told: Vec<(String, ConversationKey, String, Timestamp)>,
@@ -126,7 +126,9 @@ impl<'a> Changes<'a> {
         self.events.push(NewEvent { event, now, seq: facts.events, identity, decision });
         self.outgoing.extend(outgoing.into_iter().map(|outgoing| (outgoing, now)));
         for round in rounds {
-            self.rounds.insert((key.clone(), round.clock, round.started_at), round.replied_at);
+            let started_at = Timestamp::from_millisecond(round.started_at.as_millisecond()).unwrap_or(round.started_at);
+            let replied_at = self.rounds.entry((key.clone(), round.clock, started_at)).or_default();
+            *replied_at = replied_at.or(round.replied_at);
         }
         for incident in facts.incidents.iter().filter(|id| !before.incidents.contains(id)) {
             self.told.push((incident.clone(), key.clone(), customer_id.clone(), now));

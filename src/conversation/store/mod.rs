@@ -148,8 +148,8 @@ pub trait Store: Send + Sync {
     /// Stores an event with its decision, once: a redelivered event gets the stored decision, and `decide` is not called.
     fn record(&self, event: Arc<InboundEvent>, now: Timestamp, decide: Decide) -> Answer<'_, Recorded>;
 
-    /// Conversations with a timer that is due, longest overdue first.
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>>;
+    /// Conversations with a timer that is due, of one shop or all, longest overdue first.
+    fn due<'a>(&'a self, shop: Option<&'a str>, now: Timestamp, limit: u32) -> Answer<'a, Vec<Due>>;
 
     /// One conversation.
     fn conversation<'a>(&'a self, key: &'a ConversationKey) -> Answer<'a, Option<StoredConversation>>;
@@ -184,8 +184,9 @@ pub trait Store: Send + Sync {
     /// Puts pushes into the outbox; those whose id is there already are left alone.
     fn enqueue<'a>(&'a self, outgoing: &'a [Outgoing], now: Timestamp) -> Answer<'a, ()>;
 
-    /// Takes pushes that are due, in order within a conversation, and keeps others from taking them until `lease`.
-    fn claim(&self, now: Timestamp, lease: Timestamp, limit: u32) -> Answer<'_, Vec<Push>>;
+    /// Takes pushes that are due, in order within a conversation, and keeps others from taking them until `lease`. Those
+    /// of `busy` endpoints stay.
+    fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>>;
 
     /// What became of a push that was claimed.
     fn settle<'a>(&'a self, id: &'a str, settled: &'a Settled, now: Timestamp) -> Answer<'a, ()>;

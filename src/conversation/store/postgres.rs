@@ -3,8 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Pool, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{Connection, Pool, Transaction};
 
 use self::engine::EngineStore;
 use super::StoreError;
@@ -32,11 +32,23 @@ const CONNECTIONS: u32 = 10;
 /// How long a connection is waited for: a database that is gone is told quickly.
 const ACQUIRE: Duration = Duration::from_secs(3);
 
+/// How long a connection may take to show that it lives: one to a machine that vanished without a word would hang for the
+/// quarter of an hour that TCP tries on.
+const ALIVE: Duration = Duration::from_secs(2);
+
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 256;
 
 async fn begin(pool: &Pool<Db>) -> Result<Transaction<'static, Db>, StoreError> {
     Ok(pool.begin().await?)
+}
+
+/// A connection that was used so lately need not show that it lives: under load that would be a round trip a commit.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// Whether the database answers on this connection; else it is closed and another one opened.
+async fn alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    tokio::time::timeout(ALIVE, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
 }
 
 impl PostgresStore {
@@ -50,8 +62,16 @@ impl PostgresStore {
             .statement_cache_capacity(STATEMENTS)
             // A transaction that a lost client left behind must not hold its rows.
             .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "8s")]);
-        let pool =
-            PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_with(options).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                Box::pin(async move { if known.idle_for < FRESH { Ok(true) } else { alive(connection).await } })
+            })
+            .after_release(|connection, _| Box::pin(alive(connection)))
+            .connect_with(options)
+            .await?;
         sqlx::migrate!("src/conversation/store/migrations/postgres").run(&pool).await?;
         Ok(Self::over(pool.clone(), pool))
     }

@@ -31,8 +31,8 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Connections that read, for lists and exports.
 const READERS: u32 = 2;
 
-/// Memory for pages, in KB as SQLite wants it: the inner pages of a million conversations' indexes.
-const CACHE: &str = "-65536";
+/// Memory for pages, in KB as SQLite wants it. More would hold more, but every commit looks through it.
+const CACHE: &str = "-16384";
 
 /// Pages of the log, 4 KB each, after which they are brought into the file.
 const CHECKPOINT: &str = "4000";
@@ -41,7 +41,20 @@ const CHECKPOINT: &str = "4000";
 const STATEMENTS: usize = 256;
 
 async fn begin(pool: &Pool<Db>) -> Result<Transaction<'static, Db>, StoreError> {
-    Ok(pool.begin_with("BEGIN IMMEDIATE").await?)
+    let begun = pool.begin_with("BEGIN IMMEDIATE").await;
+    if begun.as_ref().is_err_and(is_read_only)
+        && let Ok(connection) = pool.acquire().await
+    {
+        // Opened while the file could not be written, it would never write again.
+        connection.close().await?;
+    }
+    Ok(begun?)
+}
+
+/// SQLITE_READONLY, whatever its extension.
+fn is_read_only(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 8)
 }
 
 impl SqliteStore {

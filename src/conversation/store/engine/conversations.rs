@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::query_builder::QueryBuilder;
 
-use super::{Db, EngineStore, bind_key, millis, optional, timestamp};
+use super::{Db, EngineStore, HOUR, bind_key, millis, optional, patient, timestamp};
 use crate::conversation::clock::{Clock, Round};
 use crate::conversation::event::ConversationKey;
 use crate::conversation::store::{
@@ -27,10 +27,16 @@ const PURGED_AT_ONCE: i64 = 500;
 const COLUMNS: &str = "SELECT channel, shop, id, customer_id, facts, updated_at, due_at FROM conversations";
 
 impl EngineStore {
-    pub(super) async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
-        let sql = "SELECT channel, shop, id, customer_id, facts, due_at FROM conversations
-                   WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
-        let rows = sqlx::query(sql).bind(millis(now)).bind(i64::from(limit)).fetch_all(&self.reader).await?;
+    pub(super) async fn due(&self, shop: Option<&str>, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+        let mut select = QueryBuilder::<Db>::new(
+            "SELECT channel, shop, id, customer_id, facts, due_at FROM conversations WHERE due_at <= ",
+        );
+        select.push_bind(millis(now));
+        if let Some(shop) = shop {
+            select.push(" AND shop = ").push_bind(shop.to_owned());
+        }
+        select.push(" ORDER BY due_at LIMIT ").push_bind(i64::from(limit));
+        let rows = select.build().fetch_all(&self.reader).await?;
         let read = rows.iter().filter_map(|row| {
             // One that cannot be read must not keep the others waiting.
             due(row).inspect_err(|error| tracing::error!(%error, "a conversation's timer cannot be fired")).ok()
@@ -49,7 +55,8 @@ impl EngineStore {
         filter: &ConversationFilter,
     ) -> Result<Vec<StoredConversation>, StoreError> {
         let mut select = QueryBuilder::<Db>::new(COLUMNS);
-        select.push(" WHERE updated_at < ").push_bind(filter.before.map_or(i64::MAX, millis));
+        let before = filter.before.map_or(i64::MAX, millis);
+        select.push(" WHERE active_hour <= ").push_bind(before / HOUR).push(" AND updated_at < ").push_bind(before);
         for (column, value) in [
             (" AND shop = ", &filter.shop),
             (" AND phase = ", &filter.phase),
@@ -61,7 +68,7 @@ impl EngineStore {
         }
         select.push(match filter.by_wait {
             true => " AND queued_at IS NOT NULL ORDER BY queued_at LIMIT ",
-            false => " ORDER BY updated_at DESC LIMIT ",
+            false => " ORDER BY active_hour DESC, updated_at DESC LIMIT ",
         });
         select.push_bind(i64::from(filter.limit));
         select.build().fetch_all(&self.reader).await?.iter().map(stored).collect()
@@ -146,34 +153,45 @@ impl EngineStore {
     pub(super) async fn purge(&self, shop: &str, before: Timestamp) -> Result<u64, StoreError> {
         let mut events = 0;
         loop {
-            let mut transaction = self.writing().await?;
-            let mut deleted = 0;
-            for (table, id, time) in [
-                ("events", "channel, shop, message_id", "received_at"),
-                ("conversations", "channel, shop, id", "updated_at"),
-                ("rounds", "channel, shop, conversation_id, clock, started_at", "started_at"),
-                ("told", "incident, channel, shop, conversation_id", "at"),
-                ("outbox", "seq", "created_at"),
-            ] {
-                let pending = if table == "outbox" { " AND state <> 'pending'" } else { "" };
-                let sql = format!(
-                    "DELETE FROM {table} WHERE ({id}) IN
-                     (SELECT {id} FROM {table} WHERE shop = $1 AND {time} < $2{pending} LIMIT $3)"
-                );
-                let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(shop).bind(millis(before)).bind(PURGED_AT_ONCE);
-                let gone = query.execute(&mut *transaction).await?.rows_affected();
-                deleted += gone;
-                events += if table == "events" { gone } else { 0 };
-            }
-            transaction.commit().await?;
+            let (gone, deleted) = patient(self.purge_portion(shop, before)).await?;
+            events += gone;
             if deleted == 0 {
                 return Ok(events);
             }
         }
     }
 
+    /// One transaction of a purge: how many events it deleted, and how many rows of all kinds.
+    async fn purge_portion(&self, shop: &str, before: Timestamp) -> Result<(u64, u64), StoreError> {
+        let mut transaction = self.writing().await?;
+        let (mut events, mut deleted) = (0, 0);
+        for (table, id, old) in [
+            ("events", "channel, shop, message_id", "received_at < $2"),
+            ("conversations", "channel, shop, id", "active_hour <= $2 / 3600000 AND updated_at < $2"),
+            ("rounds", "channel, shop, conversation_id, clock, started_at", "started_at < $2"),
+            ("told", "incident, channel, shop, conversation_id", "at < $2"),
+            ("outbox", "seq", "created_at < $2 AND state <> 'pending'"),
+        ] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE ({id}) IN
+                 (SELECT {id} FROM {table} WHERE shop = $1 AND {old} LIMIT $3)"
+            );
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(shop).bind(millis(before)).bind(PURGED_AT_ONCE);
+            let gone = query.execute(&mut *transaction).await?.rows_affected();
+            deleted += gone;
+            events += if table == "events" { gone } else { 0 };
+        }
+        transaction.commit().await?;
+        Ok((events, deleted))
+    }
+
     pub(super) async fn shops(&self) -> Result<Vec<String>, StoreError> {
-        let rows = sqlx::query("SELECT DISTINCT shop FROM conversations ORDER BY shop").fetch_all(&self.reader).await?;
+        // From shop to shop through the index: reading all conversations for a few names would take long.
+        let sql = "WITH RECURSIVE known (shop) AS (SELECT min(shop) FROM conversations UNION ALL
+                   SELECT (SELECT min(shop) FROM conversations WHERE shop > known.shop) FROM known
+                   WHERE known.shop IS NOT NULL)
+                   SELECT shop FROM known WHERE shop IS NOT NULL";
+        let rows = sqlx::query(sql).fetch_all(&self.reader).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 }

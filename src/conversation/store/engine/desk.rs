@@ -41,11 +41,18 @@ pub(super) async fn read_desk(
     Ok(desk)
 }
 
-/// Incidents that are not closed, by id.
-pub(super) async fn open_incidents(transaction: &mut Transaction) -> Result<Vec<Incident>, StoreError> {
-    let sql = "SELECT incident FROM incidents WHERE closed_at IS NULL ORDER BY id";
-    let rows = sqlx::query(sql).fetch_all(&mut **transaction).await?;
-    rows.iter().map(|row| Ok(serde_json::from_str(row.try_get(0)?)?)).collect()
+/// What stands for all conversations: incidents that are not closed, by id, and the shops that have agents.
+pub(super) async fn standing(transaction: &mut Transaction) -> Result<(Vec<Incident>, Vec<String>), StoreError> {
+    let sql = "SELECT incident, NULL, id FROM incidents WHERE closed_at IS NULL
+               UNION ALL SELECT NULL, shop, NULL FROM (SELECT DISTINCT shop FROM agents) AS manned ORDER BY 3, 2";
+    let (mut incidents, mut shops) = (Vec::new(), Vec::new());
+    for row in sqlx::query(sql).fetch_all(&mut **transaction).await? {
+        match row.try_get::<Option<&str>, _>(0)? {
+            Some(incident) => incidents.push(serde_json::from_str(incident)?),
+            None => shops.extend(row.try_get::<Option<String>, _>(1)?),
+        }
+    }
+    Ok((incidents, shops))
 }
 
 impl EngineStore {

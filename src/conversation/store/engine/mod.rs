@@ -37,7 +37,7 @@ const BATCH: usize = 128;
 /// Events that may wait for a commit; more are refused, for they would wait longer than their senders do.
 const WAITING: usize = 4_096;
 
-/// How long a transaction may take, whatever the database does.
+/// How long a call may take, whatever the database does.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The store over this engine.
@@ -82,6 +82,14 @@ impl EngineStore {
     }
 }
 
+/// A call that ends in time, whatever the database does.
+fn patient<'a, T: 'a>(call: impl Future<Output = Result<T, StoreError>> + Send + 'a) -> Answer<'a, T> {
+    Box::pin(async move {
+        let outcome = tokio::time::timeout(PATIENCE, call).await;
+        outcome.unwrap_or_else(|_| Err(unavailable("the database does not answer in time")))
+    })
+}
+
 fn unavailable(what: &str) -> StoreError {
     StoreError::Unavailable(what.to_owned())
 }
@@ -98,6 +106,7 @@ async fn run_lane(mut queue: mpsc::Receiver<Queued>, pool: Pool<Db>) {
 }
 
 async fn commit(pool: &Pool<Db>, batch: Vec<Queued>) {
+    metrics::histogram!("yingda_commit_messages").record(batch.len() as f64);
     let arrivals: Vec<&Arrival> = batch.iter().map(|queued| &queued.arrival).collect();
     let outcome = attempt(pool, &arrivals).await;
     let alone = batch.len() > 1 && matches!(outcome, Err(StoreError::Corrupt(_)));
@@ -126,8 +135,7 @@ const TRIES: u32 = 5;
 async fn attempt(pool: &Pool<Db>, arrivals: &[&Arrival]) -> Result<Vec<Recorded>, StoreError> {
     let mut tries = 1;
     loop {
-        let outcome = tokio::time::timeout(PATIENCE, record::record(pool, arrivals)).await;
-        match outcome.unwrap_or_else(|_| Err(unavailable("the database does not answer in time"))) {
+        match patient(record::record(pool, arrivals)).await {
             Err(StoreError::Contended(_)) if tries < TRIES => tries += 1,
             outcome => return outcome,
         }
@@ -157,6 +165,9 @@ fn push_keys<'r, const N: usize>(builder: &mut QueryBuilder<Db>, keys: impl Iter
     builder.push(") AS k");
 }
 
+/// Milliseconds of an hour.
+const HOUR: i64 = 3_600_000;
+
 fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
@@ -179,88 +190,88 @@ impl Store for EngineStore {
         Box::pin(self.record(event, now, decide))
     }
 
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>> {
-        Box::pin(self.due(now, limit))
+    fn due<'a>(&'a self, shop: Option<&'a str>, now: Timestamp, limit: u32) -> Answer<'a, Vec<Due>> {
+        patient(self.due(shop, now, limit))
     }
 
     fn conversation<'a>(&'a self, key: &'a ConversationKey) -> Answer<'a, Option<StoredConversation>> {
-        Box::pin(self.conversation(key))
+        patient(self.conversation(key))
     }
 
     fn conversations<'a>(&'a self, filter: &'a ConversationFilter) -> Answer<'a, Vec<StoredConversation>> {
-        Box::pin(self.conversations(filter))
+        patient(self.conversations(filter))
     }
 
     fn history<'a>(&'a self, key: &'a ConversationKey, from: u64, limit: u32) -> Answer<'a, Vec<StoredEvent>> {
-        Box::pin(self.history(key, from, limit))
+        patient(self.history(key, from, limit))
     }
 
     fn put_agent<'a>(&'a self, agent: &'a Agent) -> Answer<'a, ()> {
-        Box::pin(self.put_agent(agent))
+        patient(self.put_agent(agent))
     }
 
     fn remove_agent<'a>(&'a self, shop: &'a str, id: &'a str) -> Answer<'a, bool> {
-        Box::pin(self.remove_agent(shop, id))
+        patient(self.remove_agent(shop, id))
     }
 
     fn desk<'a>(&'a self, shop: &'a str) -> Answer<'a, Desk> {
-        Box::pin(self.desk(shop))
+        patient(self.desk(shop))
     }
 
     fn put_incident<'a>(&'a self, incident: &'a Incident, outgoing: &'a [Outgoing], now: Timestamp) -> Answer<'a, ()> {
-        Box::pin(self.put_incident(incident, outgoing, now))
+        patient(self.put_incident(incident, outgoing, now))
     }
 
     fn close_incident<'a>(&'a self, id: &'a str, outgoing: &'a [Outgoing], now: Timestamp) -> Answer<'a, bool> {
-        Box::pin(self.close_incident(id, outgoing, now))
+        patient(self.close_incident(id, outgoing, now))
     }
 
     fn incidents(&self, all: bool) -> Answer<'_, Vec<Incident>> {
-        Box::pin(self.incidents(all))
+        patient(self.incidents(all))
     }
 
     fn told<'a>(&'a self, incident: &'a str) -> Answer<'a, Vec<Told>> {
-        Box::pin(self.told(incident))
+        patient(self.told(incident))
     }
 
     fn enqueue<'a>(&'a self, outgoing: &'a [Outgoing], now: Timestamp) -> Answer<'a, ()> {
-        Box::pin(self.enqueue(outgoing, now))
+        patient(self.enqueue(outgoing, now))
     }
 
-    fn claim(&self, now: Timestamp, lease: Timestamp, limit: u32) -> Answer<'_, Vec<Push>> {
-        Box::pin(self.claim(now, lease, limit))
+    fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>> {
+        patient(self.claim(now, lease, limit, busy))
     }
 
     fn settle<'a>(&'a self, id: &'a str, settled: &'a Settled, now: Timestamp) -> Answer<'a, ()> {
-        Box::pin(self.settle(id, settled, now))
+        patient(self.settle(id, settled, now))
     }
 
     fn pushes(&self, state: PushState, before: Option<i64>, limit: u32) -> Answer<'_, Vec<PushRow>> {
-        Box::pin(self.pushes(state, before, limit))
+        patient(self.pushes(state, before, limit))
     }
 
     fn replay<'a>(&'a self, id: Option<&'a str>, endpoint: Option<&'a str>, now: Timestamp) -> Answer<'a, u64> {
-        Box::pin(self.replay(id, endpoint, now))
+        patient(self.replay(id, endpoint, now))
     }
 
     fn switch_endpoint<'a>(&'a self, name: &'a str, off: Option<&'a str>, now: Timestamp) -> Answer<'a, ()> {
-        Box::pin(self.switch_endpoint(name, off, now))
+        patient(self.switch_endpoint(name, off, now))
     }
 
     fn disabled_endpoints(&self) -> Answer<'_, Vec<EndpointState>> {
-        Box::pin(self.disabled_endpoints())
+        patient(self.disabled_endpoints())
     }
 
     fn rounds<'a>(&'a self, shop: &'a str, from: Timestamp, until: Timestamp) -> Answer<'a, Vec<StoredRound>> {
-        Box::pin(self.rounds(shop, from, until))
+        patient(self.rounds(shop, from, until))
     }
 
     fn reasons<'a>(&'a self, shop: &'a str, from: Timestamp, until: Timestamp) -> Answer<'a, BTreeMap<String, u64>> {
-        Box::pin(self.reasons(shop, from, until))
+        patient(self.reasons(shop, from, until))
     }
 
     fn erase<'a>(&'a self, channel: &'a str, shop: &'a str, customer_id: &'a str) -> Answer<'a, Erased> {
-        Box::pin(self.erase(channel, shop, customer_id))
+        patient(self.erase(channel, shop, customer_id))
     }
 
     fn purge<'a>(&'a self, shop: &'a str, before: Timestamp) -> Answer<'a, u64> {
@@ -274,18 +285,14 @@ impl Store for EngineStore {
         outgoing: &'a [Outgoing],
         now: Timestamp,
     ) -> Answer<'a, bool> {
-        Box::pin(self.mark_digest(shop, day, outgoing, now))
+        patient(self.mark_digest(shop, day, outgoing, now))
     }
 
     fn shops(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(self.shops())
+        patient(self.shops())
     }
 
     fn ping(&self) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let transaction = tokio::time::timeout(PATIENCE, self.writing()).await;
-            transaction.map_err(|_| unavailable("the database does not answer in time"))??.rollback().await?;
-            Ok(())
-        })
+        patient(async move { Ok(self.writing().await?.rollback().await?) })
     }
 }

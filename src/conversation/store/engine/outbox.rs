@@ -42,6 +42,14 @@ pub(super) async fn insert_outgoing(
 const COLUMNS: &str = "o.seq, o.id, o.endpoint, o.kind, o.channel, o.shop, o.conversation_id, o.body, o.state,
                        o.attempts, o.created_at, o.due_at, o.error";
 
+/// Pushes that are due, of endpoints that are not busy.
+fn push_due(query: &mut QueryBuilder<Db>, now: Timestamp, busy: &[&str]) {
+    query.push(" WHERE o.state = 'pending' AND o.due_at <= ").push_bind(millis(now));
+    for name in busy {
+        query.push(" AND o.endpoint <> ").push_bind((*name).to_owned());
+    }
+}
+
 impl EngineStore {
     pub(super) async fn enqueue(&self, outgoing: &[Outgoing], now: Timestamp) -> Result<(), StoreError> {
         let rows: Vec<(Outgoing, Timestamp)> = outgoing.iter().map(|outgoing| (outgoing.clone(), now)).collect();
@@ -50,24 +58,30 @@ impl EngineStore {
         Ok(transaction.commit().await?)
     }
 
-    pub(super) async fn claim(&self, now: Timestamp, lease: Timestamp, limit: u32) -> Result<Vec<Push>, StoreError> {
+    pub(super) async fn claim(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: u32,
+        busy: &[&str],
+    ) -> Result<Vec<Push>, StoreError> {
         // An idle outbox costs a read, not a write.
-        let peek = "SELECT 1 FROM outbox WHERE state = 'pending' AND due_at <= $1 LIMIT 1";
-        if sqlx::query(peek).bind(millis(now)).fetch_optional(&self.reader).await?.is_none() {
+        let mut peek = QueryBuilder::<Db>::new("SELECT 1 FROM outbox o");
+        push_due(&mut peek, now, busy);
+        if peek.push(" LIMIT 1").build().fetch_optional(&self.reader).await?.is_none() {
             return Ok(Vec::new());
         }
         let mut transaction = self.writing().await?;
-        let sql = format!(
-            "UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE seq IN (
-                 SELECT o.seq FROM outbox o WHERE o.state = 'pending' AND o.due_at <= $1
-                 AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.state = 'pending' AND p.channel = o.channel
-                     AND p.shop = o.shop AND p.conversation_id = o.conversation_id AND p.endpoint = o.endpoint
-                     AND p.seq < o.seq)
-                 ORDER BY o.due_at, o.seq LIMIT $3{SKIP_LOCKED})
-             RETURNING seq"
+        let mut claim = QueryBuilder::<Db>::new("UPDATE outbox SET due_at = ");
+        claim.push_bind(millis(lease)).push(", attempts = attempts + 1 WHERE seq IN (SELECT o.seq FROM outbox o");
+        push_due(&mut claim, now, busy);
+        claim.push(
+            " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.state = 'pending' AND p.channel = o.channel
+              AND p.shop = o.shop AND p.conversation_id = o.conversation_id AND p.endpoint = o.endpoint
+              AND p.seq < o.seq) ORDER BY o.due_at, o.seq LIMIT ",
         );
-        let claim = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(millis(now)).bind(millis(lease)).bind(i64::from(limit));
-        let claimed = claim.fetch_all(&mut *transaction).await?;
+        claim.push_bind(i64::from(limit)).push(SKIP_LOCKED).push(") RETURNING seq");
+        let claimed = claim.build().fetch_all(&mut *transaction).await?;
         let mut pushes = Vec::with_capacity(claimed.len());
         let sql = format!(
             "SELECT {COLUMNS}, c.human_at FROM outbox o LEFT JOIN conversations c

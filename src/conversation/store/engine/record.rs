@@ -1,15 +1,14 @@
 //! The transaction that records events: a handful of statements, however many events share it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use sqlx::query_builder::QueryBuilder;
 use sqlx::{Pool, Row};
 
 use super::outbox::insert_outgoing;
-use super::{Db, LOCK, LOCKS_ROWS, Transaction, begin, millis, portions, push_keys};
+use super::{Db, HOUR, LOCK, LOCKS_ROWS, Transaction, begin, millis, portions, push_keys};
 use crate::conversation::clock::Clock;
-use crate::conversation::desk::Desk;
 use crate::conversation::event::ConversationKey;
 use crate::conversation::store::batch::{Arrival, Changes, Loaded, NewEvent, Touched, agent_of, event_key, settle};
 use crate::conversation::store::{Recorded, StoreError, StoredDecision};
@@ -50,22 +49,26 @@ async fn load(transaction: &mut Transaction, arrivals: &[&Arrival]) -> Result<Lo
     for portion in portions(&fresh) {
         read_returning(transaction, portion, &mut loaded).await?;
     }
-    loaded.incidents = super::desk::open_incidents(transaction).await?;
-    loaded.desks = desks(transaction, &keys).await?;
+    let (incidents, manned) = super::desk::standing(transaction).await?;
+    loaded.incidents = incidents;
+    for shop in manned.iter().filter(|shop| keys.iter().any(|(key, _)| key.shop == **shop)) {
+        loaded.desks.insert(shop.clone(), super::desk::read_desk(transaction, shop).await?);
+    }
     Ok(loaded)
 }
 
 /// Rows of conversations that are new, so that they can be locked like the others; undone with the transaction.
 async fn reserve(transaction: &mut Transaction, keys: &[(ConversationKey, &str)]) -> Result<(), StoreError> {
     let mut insert = QueryBuilder::<Db>::new(
-        "INSERT INTO conversations (channel, shop, id, customer_id, facts, updated_at, phase) ",
+        "INSERT INTO conversations (channel, shop, id, customer_id, facts, updated_at, phase, active_hour) ",
     );
     insert.push_values(keys, |mut row, (key, customer_id)| {
         row.push_bind(key.channel.clone()).push_bind(key.shop.clone()).push_bind(key.conversation_id.clone());
         row.push_bind((*customer_id).to_owned())
             .push_bind("{}".to_owned())
             .push_bind(0_i64)
-            .push_bind("new".to_owned());
+            .push_bind("new".to_owned())
+            .push_bind(0_i64);
     });
     insert.push(" ON CONFLICT DO NOTHING");
     insert.build().execute(&mut **transaction).await?;
@@ -132,22 +135,6 @@ async fn read_returning(
     Ok(())
 }
 
-/// Desks of the shops that have agents.
-async fn desks(
-    transaction: &mut Transaction,
-    keys: &[(ConversationKey, &str)],
-) -> Result<HashMap<String, Desk>, StoreError> {
-    let shops: BTreeSet<&str> = keys.iter().map(|(key, _)| key.shop.as_str()).collect();
-    let mut desks = HashMap::new();
-    for shop in shops {
-        let desk = super::desk::read_desk(transaction, shop).await?;
-        if !desk.seats.is_empty() {
-            desks.insert(shop.to_owned(), desk);
-        }
-    }
-    Ok(desks)
-}
-
 async fn write(transaction: &mut Transaction, changes: Changes<'_>) -> Result<(), StoreError> {
     for portion in portions(&changes.events) {
         insert_events(transaction, portion).await?;
@@ -199,7 +186,7 @@ async fn write_conversations(
     }
     let mut upsert = QueryBuilder::<Db>::new(
         "INSERT INTO conversations (channel, shop, id, customer_id, facts, updated_at, phase, audience, agent, queued_at,
-         human_at, due_at) ",
+         human_at, due_at, active_hour) ",
     );
     upsert.push_values(rows, |mut row, (key, touched, facts)| {
         let conversation = &touched.facts;
@@ -210,11 +197,12 @@ async fn write_conversations(
         row.push_bind(agent_of(conversation).map(str::to_owned));
         row.push_bind(conversation.phase.queued_since().map(millis));
         row.push_bind(conversation.last_human_at.map(millis)).push_bind(touched.due_at.map(millis));
+        row.push_bind(millis(touched.now) / HOUR);
     });
     upsert.push(
         " ON CONFLICT (channel, shop, id) DO UPDATE SET facts = excluded.facts, updated_at = excluded.updated_at,
           phase = excluded.phase, audience = excluded.audience, agent = excluded.agent, queued_at = excluded.queued_at,
-          human_at = excluded.human_at, due_at = excluded.due_at",
+          human_at = excluded.human_at, due_at = excluded.due_at, active_hour = excluded.active_hour",
     );
     upsert.build().execute(&mut **transaction).await?;
     Ok(())

@@ -30,13 +30,14 @@ CREATE TABLE conversations (
     queued_at   BIGINT,
     human_at    BIGINT,
     due_at      BIGINT,
+    active_hour BIGINT NOT NULL,
     PRIMARY KEY (channel, shop, id)
-);
+) WITH (fillfactor = 70);            -- room for the next version of a row beside it
 CREATE INDEX conversations_by_customer ON conversations (channel, shop, customer_id);
 CREATE INDEX conversations_due ON conversations (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX conversations_queued ON conversations (shop, queued_at) WHERE queued_at IS NOT NULL;
 CREATE INDEX conversations_assigned ON conversations (shop, agent) WHERE agent IS NOT NULL;
-CREATE INDEX conversations_changed ON conversations (shop, updated_at);
+CREATE INDEX conversations_active ON conversations (shop, active_hour);
 
 CREATE TABLE incidents (
     id        TEXT PRIMARY KEY,

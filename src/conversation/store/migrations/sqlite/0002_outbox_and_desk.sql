@@ -13,10 +13,13 @@ ALTER TABLE conversations ADD COLUMN agent TEXT;
 ALTER TABLE conversations ADD COLUMN queued_at INTEGER;
 ALTER TABLE conversations ADD COLUMN human_at INTEGER;
 ALTER TABLE conversations ADD COLUMN due_at INTEGER;
+-- The hour of updated_at: an index over the moment itself would be written with every message.
+ALTER TABLE conversations ADD COLUMN active_hour INTEGER NOT NULL DEFAULT 0;
+UPDATE conversations SET active_hour = updated_at / 3600000;
 CREATE INDEX conversations_due ON conversations (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX conversations_queued ON conversations (shop, queued_at) WHERE queued_at IS NOT NULL;
 CREATE INDEX conversations_assigned ON conversations (shop, agent) WHERE agent IS NOT NULL;
-CREATE INDEX conversations_changed ON conversations (shop, updated_at);
+CREATE INDEX conversations_active ON conversations (shop, active_hour);
 
 UPDATE conversations SET facts = json_set(facts, '$.phase', json_object(
     'name', 'queued', 'handed_over', json('true'),
