@@ -68,6 +68,7 @@ impl Reading {
             language: self.language(scene.conversation),
             afresh: turn.is_first(),
             question: self.question(choice, rendered, scene),
+            courtesy: matches!(choice.rule, Rule::SmallTalk | Rule::Farewell | Rule::Advertisement),
             missed: turn.asks && unanswered && turn.finding == Finding::Nothing,
             speaks: turn.kind.is_customers() && !waits,
             waits,
@@ -107,7 +108,7 @@ impl Reading {
             menu: rendered.menu.clone(),
             incident: scene.untold.filter(|_| tells).map(str::to_owned),
             position: place.filter(|_| waits),
-            step: choice.step(asks),
+            step: choice.step(asks, scene.conversation.waiting_for_human_since.is_some()),
         }
     }
 

@@ -92,6 +92,8 @@ pub struct Conversation {
     pub replies_in_a_row: u32,
     /// Questions in a row that nothing was found for.
     pub misses: u32,
+    /// The customer's last message wanted no reply: thanks, a farewell, an advertisement.
+    pub courtesy: bool,
     /// Place in the queue that the customer was last told.
     pub told_position: Option<u32>,
     /// Canonical text of the customer's last message, and how often in a row it came.

@@ -59,6 +59,11 @@ pub enum Step {
     },
     /// The bot gets it back.
     HandedBack,
+    /// The human has been silent for long: the bot answers again, and a customer who waits is in the queue besides.
+    HumanSilent {
+        /// The customer waits for a human's reply.
+        waits: bool,
+    },
     /// It ends.
     Closed,
 }
@@ -112,6 +117,8 @@ impl Phase {
                 Self::Assigned { .. } => Self::Bot,
                 _ => return Err(NotAssigned),
             },
+            Step::HumanSilent { waits: true } => Self::Queued { since: now, handed_over: false },
+            Step::HumanSilent { waits: false } => Self::Bot,
             Step::HandedBack => match self {
                 Self::Assigned { .. } | Self::Queued { .. } => Self::Bot,
                 _ => return Err(NotAssigned),

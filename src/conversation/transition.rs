@@ -50,6 +50,8 @@ pub struct Heard {
     pub question: Option<String>,
     /// It asks for something that nothing was found for.
     pub missed: bool,
+    /// It wants no reply: thanks, a farewell, an advertisement.
+    pub courtesy: bool,
     /// The customer says something that is decided now.
     pub speaks: bool,
     /// The message is not decided yet: it waits for the next one.
@@ -139,6 +141,7 @@ impl Conversation {
         if let Some(question) = heard.question {
             self.question = question;
         }
+        self.courtesy = heard.courtesy;
         self.misses = if heard.missed { self.misses + 1 } else { 0 };
         self.same_text =
             if !heard.canonical.is_empty() && heard.canonical == self.last_text { self.same_text + 1 } else { 1 };

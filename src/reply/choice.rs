@@ -152,11 +152,12 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Where the choice leads the conversation; `asks` tells whether the message asked for something.
+    /// Where the choice leads the conversation; `asks` tells whether the message asked for something, `waits` whether the
+    /// customer waits for a human.
     #[must_use]
-    pub fn step(&self, asks: bool) -> Option<Step> {
+    pub fn step(&self, asks: bool, waits: bool) -> Option<Step> {
         match (self.action, self.rule) {
-            (_, Rule::AgentSilent) => Some(Step::HandedBack),
+            (_, Rule::AgentSilent) => Some(Step::HumanSilent { waits }),
             (_, Rule::Idle) => Some(Step::Closed),
             _ if self.hands_over => Some(Step::HandedOver),
             (Action::Answer | Action::Clarify | Action::Incident, _) => Some(Step::BotAnswered),

@@ -6,6 +6,7 @@ use super::choice::{Action, Choice, Rule};
 use super::decide::minutes;
 use super::turn::Turn;
 use crate::conversation::event::EventKind;
+use crate::conversation::phase::Phase;
 use crate::conversation::timer::{Timer, TimerKind};
 use crate::faq::order::OrderState;
 use crate::faq::script::{ClosingEvent, ScriptKind};
@@ -26,7 +27,8 @@ pub(super) fn shop_side(turn: &Turn<'_>) -> Option<Choice> {
 pub(super) fn closing(turn: &Turn<'_>) -> Option<Choice> {
     let event = match turn.kind {
         EventKind::OrderPaid => ClosingEvent::Paid,
-        EventKind::Closed => ClosingEvent::Farewell,
+        // Nobody takes leave of somebody who never said a word.
+        EventKind::Closed if turn.conversation.phase != Phase::New => ClosingEvent::Farewell,
         _ => return None,
     };
     turn.not_sent(ScriptKind::Closing).then(|| Choice::closing(Rule::ClosingEvent, event))

@@ -51,12 +51,14 @@ fn hand_back(conversation: &Conversation, policy: &ShopPolicy) -> Option<Timesta
     after(wrote, policy.agent_patience(taken_over))
 }
 
-/// Only where the reply would be late inside the platform's window, and not to whom the loop breaker takes for a program.
+/// Only where the reply would be late inside the platform's window; not after thanks or a farewell, which nobody answers
+/// with a request for patience, and not to whom the loop breaker takes for a program.
 fn guard(conversation: &Conversation, policy: &ShopPolicy) -> Option<Timestamp> {
     let due = after(conversation.waiting_since?, minutes(policy.guard_minutes))?;
     let inside = policy.window.is_open(&due.to_zoned(policy.time_zone.clone()));
     let endless = conversation.replies_in_a_row >= policy.breaker_replies;
-    (inside && !endless && policy.guard_minutes > 0).then_some(due)
+    let wanted = inside && !endless && !conversation.courtesy;
+    (wanted && policy.guard_minutes > 0).then_some(due)
 }
 
 fn unpaid(conversation: &Conversation, policy: &ShopPolicy) -> Option<Timestamp> {

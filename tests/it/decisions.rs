@@ -65,7 +65,9 @@ fn first() -> Scene {
 
 /// A message a minute after the last one.
 fn later() -> Scene {
-    first().last_customer(60)
+    let mut scene = first().last_customer(60);
+    scene.conversation.phase = Phase::Bot;
+    scene
 }
 
 fn choosable(id: &str, agents_only: bool) -> Choosable {

@@ -530,6 +530,9 @@ async fn what_an_older_version_stored_is_read() {
     };
     assert!(phase("handed-over").await.phase.is_handed_over());
     assert_eq!(phase("talking").await.phase, Phase::Bot);
+    let numbers: Vec<u64> =
+        store.history(&key("talking"), 0, 10).await.unwrap().iter().map(|event| event.seq).collect();
+    assert_eq!((numbers, phase("talking").await.events), (vec![1, 2], 2));
     let wait = SignedDuration::from_secs(1);
     assert_eq!(store.due(None, at(0).checked_add(wait).unwrap(), 10).await.unwrap(), []);
 }

@@ -29,6 +29,13 @@ WHERE json_extract(facts, '$.handed_over') AND json_extract(facts, '$.last_custo
 UPDATE conversations SET facts = json_set(facts, '$.phase', json_object('name', 'bot'))
 WHERE json_extract(facts, '$.phase') IS NULL;
 
+UPDATE events SET seq = numbered.seq FROM (
+    SELECT rowid AS place, row_number() OVER (PARTITION BY channel, shop, conversation_id ORDER BY received_at, rowid) AS seq
+    FROM events) AS numbered
+WHERE events.rowid = numbered.place;
+UPDATE conversations SET facts = json_set(facts, '$.events', (SELECT count(*) FROM events e
+    WHERE e.channel = conversations.channel AND e.shop = conversations.shop AND e.conversation_id = conversations.id));
+
 ALTER TABLE incidents ADD COLUMN closed_at INTEGER;
 
 -- Who was told of an incident: to be told when it is over.
