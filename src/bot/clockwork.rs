@@ -48,7 +48,7 @@ pub async fn run(bot: Bot) {
 }
 
 impl Bot {
-    /// Fires every timer that is due at `now`; how many conversations were looked at.
+    /// Fires every timer that is due at `now`; how many timers fired.
     ///
     /// # Errors
     /// When the store refuses; timers that did not fire are due still.

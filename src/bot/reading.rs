@@ -56,7 +56,7 @@ pub(super) struct Scene<'a> {
 }
 
 impl Reading {
-    /// Reads an event; `speaks` as in [`timers`].
+    /// Reads an event against one generation.
     pub fn new(
         event: Arc<InboundEvent>,
         (policy, webhooks): (Arc<ShopPolicy>, Arc<[Webhook]>),
@@ -116,6 +116,7 @@ impl Reading {
 
     pub fn turn<'a>(&'a self, scene: &'a Scene<'a>) -> Turn<'a> {
         let (event, conversation) = (&*self.event, scene.conversation);
+        // Messages that were answered together: the event is the timer's, the turn is the customer's.
         let merged = scene.timer.is_some_and(|timer| timer.kind == TimerKind::Bubbles);
         let kind = if merged { EventKind::Message } else { event.kind };
         Turn {

@@ -37,8 +37,7 @@ pub struct Round {
     pub replied_at: Option<Timestamp>,
 }
 
-/// The rounds that one event begins or ends. `replied` and `human` tell whether any reply and a human's went out with
-/// it; a wait that a closed conversation leaves behind stays without a reply.
+/// The rounds that one event begins or ends. A wait that a closed conversation leaves behind stays without a reply.
 #[must_use]
 pub fn rounds(before: &Conversation, after: &Conversation, by: Replied, now: Timestamp) -> Vec<Round> {
     let clocks = [

@@ -155,3 +155,60 @@ impl Incident {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::conversation::inbound::EventBody;
+
+    const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
+
+    fn concerns(scope: Value, context: Value) -> bool {
+        let incident =
+            json!({ "id": "i", "cause": "x", "effect": "y", "scope": scope, "opened_at": NOW, "expires_at": null });
+        let incident: Incident = serde_json::from_value(incident).unwrap();
+        let event = json!({
+            "shop": "demo", "channel": "web", "conversation_id": "c", "customer_id": "u", "message_id": "m", "text": "在吗",
+            "context": context,
+        });
+        let event = serde_json::from_value::<EventBody>(event).unwrap().check(100, NOW).unwrap();
+        incident.concerns(&event, Some("taobao"), NOW)
+    }
+
+    #[test]
+    fn it_concerns_whom_every_list_names() {
+        for (scope, context, touches) in [
+            (json!({}), json!({}), true),
+            (json!({ "shop": ["demo"] }), json!({}), true),
+            (json!({ "shop": ["other"] }), json!({}), false),
+            (json!({ "platform": ["taobao"] }), json!({}), true),
+            (json!({ "platform": ["taobao"] }), json!({ "platform": "jd" }), false),
+            (json!({ "region": ["上海"] }), json!({ "region": "上海" }), true),
+            (json!({ "region": ["上海"] }), json!({}), false),
+            (json!({ "carrier": ["中通"] }), json!({ "carrier": "圆通" }), false),
+            (json!({ "product": ["p1"], "carrier": ["中通"] }), json!({ "product": "p1", "carrier": "中通" }), true),
+            (json!({ "product": ["p1"], "carrier": ["中通"] }), json!({ "product": "p1" }), false),
+            (json!({ "ordered_from": NOW }), json!({ "ordered_at": NOW }), true),
+            (json!({ "ordered_until": NOW }), json!({ "ordered_at": NOW }), false),
+            (json!({ "ordered_until": NOW }), json!({}), false),
+        ] {
+            assert_eq!(concerns(scope.clone(), context.clone()), touches, "{scope} {context}");
+        }
+    }
+
+    #[test]
+    fn its_type_tells_what_it_contradicts_unless_it_names_topics() {
+        let incident = |kind: &str, topics: Value| -> Incident {
+            let incident = json!({
+                "id": "i", "type": kind, "topics": topics, "cause": "x", "effect": "y", "opened_at": NOW, "expires_at": null,
+            });
+            serde_json::from_value(incident).unwrap()
+        };
+        assert!(incident("courier_overload", json!([])).contradicts("dispatch"));
+        assert!(!incident("courier_overload", json!([])).contradicts("size"));
+        assert!(!incident("courier_overload", json!(["size"])).contradicts("dispatch"));
+        assert!(!incident("power", json!([])).contradicts("dispatch"));
+    }
+}

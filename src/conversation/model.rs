@@ -96,7 +96,7 @@ pub struct Conversation {
     pub courtesy: bool,
     /// Place in the queue that the customer was last told.
     pub told_position: Option<u32>,
-    /// Canonical text of the customer's last message, and how often in a row it came.
+    /// Canonical text of the customer's last message.
     pub last_text: String,
     /// How often in a row `last_text` came.
     pub same_text: u32,
@@ -135,6 +135,17 @@ impl Conversation {
     #[must_use]
     pub fn script_sent_at(&self, kind: ScriptKind) -> Option<Timestamp> {
         self.scripts.iter().find(|sent| sent.kind == kind).map(|sent| sent.at)
+    }
+
+    /// When the agent who has the conversation last did something, and whether it was handed or taken over.
+    #[must_use]
+    pub fn agent_active_at(&self) -> Option<(Timestamp, bool)> {
+        match self.phase {
+            Phase::Assigned { since, taken_over, .. } => {
+                Some((self.last_human_at.map_or(since, |at| at.max(since)), taken_over))
+            }
+            Phase::New | Phase::Bot | Phase::Queued { .. } | Phase::Closed { .. } => None,
+        }
     }
 
     /// Whether what came from the shop's side is one of our own replies coming back: by its id where the channel tells

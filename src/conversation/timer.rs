@@ -21,6 +21,29 @@ pub enum TimerKind {
     Idle,
 }
 
+impl TimerKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::Bubbles, Self::HandBack, Self::Guard, Self::Unpaid, Self::Position, Self::Idle];
+
+    /// Whether it speaks to a customer who has not just written, so that it keeps out of the quiet hours.
+    #[must_use]
+    pub fn disturbs(self) -> bool {
+        match self {
+            Self::Unpaid | Self::Idle => true,
+            Self::Bubbles | Self::HandBack | Self::Guard | Self::Position => false,
+        }
+    }
+
+    /// Whether it says something that the customer did not ask for, so that it needs an endpoint that takes replies.
+    #[must_use]
+    pub fn speaks(self) -> bool {
+        match self {
+            Self::Guard | Self::Unpaid | Self::Position => true,
+            Self::Bubbles | Self::HandBack | Self::Idle => false,
+        }
+    }
+}
+
 /// A timer that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Timer {

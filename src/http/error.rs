@@ -123,10 +123,13 @@ impl From<EventFault> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store refused");
-        if matches!(error, StoreError::Corrupt(_)) {
-            return Self::internal("a stored record cannot be read by this version; it is kept as it is");
+        match error {
+            StoreError::Corrupt(_) => {
+                Self::internal("a stored record cannot be read by this version; it is kept as it is")
+            }
+            StoreError::Decision(_) => Self::internal("the decision met a fault in the program; nothing was stored"),
+            _ => Self::unavailable("the store cannot be used now; nothing is acknowledged, send it again"),
         }
-        Self::unavailable("the message could not be stored and is not acknowledged; send it again")
     }
 }
 

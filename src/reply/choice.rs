@@ -37,7 +37,7 @@ pub enum Action {
     Silent,
 }
 
-/// The rule that decided, in the order in which they are tried.
+/// The rule that decided; `decide` has the order in which they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {

@@ -9,7 +9,6 @@ use super::turn::{Choosable, Finding, Turn};
 use crate::analysis::speech::SpeechAct;
 use crate::conversation::event::EventKind;
 use crate::conversation::incident::Contradicted;
-use crate::conversation::phase::Phase;
 use crate::faq::script::{AgentsState, ClosingEvent, ScriptKind};
 
 /// Times a customer may send one text in a row before it looks like a program.
@@ -209,13 +208,9 @@ impl Turn<'_> {
 
     /// Whether a human has the conversation, or the bot has given it to one.
     pub(super) fn human_has_it(&self) -> bool {
-        match &self.conversation.phase {
-            Phase::Assigned { since, taken_over, .. } => {
-                let silent_for = self.since(self.conversation.last_human_at.map_or(*since, |at| at.max(*since)));
-                silent_for < self.policy.agent_patience(*taken_over)
-            }
-            Phase::Queued { handed_over, .. } => *handed_over && !self.is_first(),
-            Phase::New | Phase::Bot | Phase::Closed { .. } => false,
+        match self.conversation.agent_active_at() {
+            Some((active_at, taken_over)) => self.since(active_at) < self.policy.agent_patience(taken_over),
+            None => self.conversation.phase.is_handed_over() && !self.is_first(),
         }
     }
 

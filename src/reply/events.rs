@@ -78,7 +78,7 @@ const PUNCTUAL: SignedDuration = SignedDuration::from_mins(1);
 
 fn is_stale(turn: &Turn<'_>, kind: TimerKind, due: Timestamp) -> bool {
     let late = turn.since(due);
-    let wakes = matches!(kind, TimerKind::Unpaid | TimerKind::Idle) && late > PUNCTUAL && is_quiet(turn);
+    let wakes = kind.disturbs() && late > PUNCTUAL && is_quiet(turn);
     wakes || late > stale_after(kind)
 }
 
@@ -93,6 +93,7 @@ fn stale_after(kind: TimerKind) -> SignedDuration {
 
 fn fires(turn: &Turn<'_>, timer: Timer) -> Choice {
     match timer.kind {
+        // Its turn is a message's: it does not come here.
         TimerKind::Bubbles => Choice::silent(Rule::TimerVoid),
         TimerKind::HandBack => Choice::silent(Rule::AgentSilent),
         TimerKind::Guard => Choice::script(Action::Hold, Rule::ReplyGuard, ScriptKind::Holding),

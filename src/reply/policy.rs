@@ -247,3 +247,22 @@ fn time_zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TimeZo
         serde::de::Error::custom(format!("unknown time zone `{name}`; write an IANA name such as Asia/Taipei"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_replies_may_come_late_does_a_message_wait_for_the_next() {
+        for (replies, debounce_ms, waits) in [
+            (Delivery::Response, None, 0),
+            (Delivery::Response, Some(900), 0),
+            (Delivery::Push, None, 1_500),
+            (Delivery::Push, Some(900), 900),
+            (Delivery::Push, Some(0), 0),
+        ] {
+            let channel = ChannelPolicy { replies, debounce_ms };
+            assert_eq!(channel.debounce(), SignedDuration::from_millis(waits), "{channel:?}");
+        }
+    }
+}

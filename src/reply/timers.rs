@@ -17,15 +17,16 @@ const MOST_WAITS: i32 = 4;
 /// timer could say anything, and only the silent ones run.
 #[must_use]
 pub fn timers(conversation: &Conversation, policy: &ShopPolicy, channel: &ChannelPolicy, speaks: bool) -> Vec<Timer> {
-    let due = [
-        (TimerKind::Bubbles, bubbles(conversation, channel)),
-        (TimerKind::HandBack, hand_back(conversation, policy)),
-        (TimerKind::Guard, guard(conversation, policy).filter(|_| speaks)),
-        (TimerKind::Unpaid, unpaid(conversation, policy).filter(|_| speaks)),
-        (TimerKind::Position, position(conversation, policy).filter(|_| speaks)),
-        (TimerKind::Idle, idle(conversation, policy)),
-    ];
-    let running = due.into_iter().filter_map(|(kind, due)| Some(Timer { kind, due: due? }));
+    let kinds = TimerKind::ALL.into_iter().filter(|kind| speaks || !kind.speaks());
+    let due = |kind| match kind {
+        TimerKind::Bubbles => bubbles(conversation, channel),
+        TimerKind::HandBack => hand_back(conversation, policy),
+        TimerKind::Guard => guard(conversation, policy),
+        TimerKind::Unpaid => unpaid(conversation, policy),
+        TimerKind::Position => position(conversation, policy),
+        TimerKind::Idle => idle(conversation, policy),
+    };
+    let running = kinds.filter_map(|kind| Some(Timer { kind, due: due(kind)? }));
     running.filter(|timer| conversation.fired.get(&timer.kind).is_none_or(|fired| *fired < timer.due)).collect()
 }
 
@@ -46,9 +47,8 @@ fn bubbles(conversation: &Conversation, channel: &ChannelPolicy) -> Option<Times
 }
 
 fn hand_back(conversation: &Conversation, policy: &ShopPolicy) -> Option<Timestamp> {
-    let Phase::Assigned { since, taken_over, .. } = conversation.phase else { return None };
-    let wrote = conversation.last_human_at.map_or(since, |at| at.max(since));
-    after(wrote, policy.agent_patience(taken_over))
+    let (active_at, taken_over) = conversation.agent_active_at()?;
+    after(active_at, policy.agent_patience(taken_over))
 }
 
 /// Only where the reply would be late inside the platform's window; not after thanks or a farewell, which nobody answers

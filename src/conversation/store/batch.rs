@@ -99,7 +99,7 @@ pub(super) fn settle<'a>(
         let desk = loaded.desks.get(event.shop.as_str()).unwrap_or(&nobody);
         let before = Before { conversation: &conversation, incidents: &loaded.incidents, desk };
         let outcome = catch_unwind(AssertUnwindSafe(|| decide(&before)))
-            .map_err(|_| StoreError::Corrupt("the decision met a fault in the program".to_owned()))?;
+            .map_err(|_| StoreError::Decision("the decision met a fault in the program".to_owned()))?;
         if let Some(desk) = loaded.desks.get_mut(event.shop.as_str()) {
             move_on(desk, &conversation, &outcome.conversation);
         }

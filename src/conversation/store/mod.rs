@@ -46,6 +46,9 @@ pub enum StoreError {
     /// The database's schema could not be brought up to date.
     #[error("the store's schema could not be brought up to date: {0}")]
     Migration(String),
+    /// The decision met a fault in the program.
+    #[error("{0}")]
+    Decision(String),
     /// What was stored, or is to be, cannot be read by this version.
     #[error("a stored record cannot be read: {0}")]
     Corrupt(String),

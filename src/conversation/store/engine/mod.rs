@@ -109,7 +109,7 @@ async fn commit(pool: &Pool<Db>, batch: Vec<Queued>) {
     metrics::histogram!("yingda_commit_messages").record(batch.len() as f64);
     let arrivals: Vec<&Arrival> = batch.iter().map(|queued| &queued.arrival).collect();
     let outcome = attempt(pool, &arrivals).await;
-    let alone = batch.len() > 1 && matches!(outcome, Err(StoreError::Corrupt(_)));
+    let alone = batch.len() > 1 && matches!(outcome, Err(StoreError::Corrupt(_) | StoreError::Decision(_)));
     let outcomes: Vec<Result<Recorded, StoreError>> = match outcome {
         Ok(recorded) => recorded.into_iter().map(Ok).collect(),
         // One of them cannot be stored: it must not take the others with it.
