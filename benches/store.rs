@@ -23,7 +23,7 @@ use jiff::civil::date;
 use serde_json::json;
 use yingda::bot::{Bot, now};
 use yingda::config::Shops;
-use yingda::conversation::event::{Context, EventKind, Id, InboundEvent};
+use yingda::conversation::event::{Context, ConversationKey, EventKind, Id, InboundEvent};
 use yingda::conversation::store::{Decide, Outcome, PostgresStore, SqliteStore, Store, StoredDecision};
 use yingda::knowledge::Knowledge;
 
@@ -164,6 +164,12 @@ impl Bench {
         together.rate
     }
 
+    async fn is_filled(&self, conversations: u64) -> bool {
+        let last = message(0, 1);
+        let key = ConversationKey { conversation_id: format!("c-{}", conversations - 1), ..last.conversation() };
+        self.bot.store().conversation(&key).await.expect("it is read").is_some()
+    }
+
     /// Fills the store, many senders at once; every conversation gets one message.
     async fn fill(&self, conversations: u64) {
         let from = Arc::new(AtomicU64::new(0));
@@ -219,7 +225,9 @@ async fn main() {
     if let Some(stored) = options.stored {
         let few = bench.run(SENDERS, time, 1_000, None).await;
         let filling = Instant::now();
-        bench.fill(stored).await;
+        if !bench.is_filled(stored).await {
+            bench.fill(stored).await;
+        }
         println!("{stored} conversations stored in {:.0?}", filling.elapsed());
         let many = bench.run(SENDERS, time, stored, None).await;
         println!("with 1000 conversations {few:?}\nwith {stored} {many:?}\nslower by {:.2}", few.rate / many.rate);

@@ -3,7 +3,7 @@
 //! A timer that fires is an event like any other, recorded with its decision in one transaction: fired twice, by two
 //! nodes or after a crash, it is a redelivery.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
@@ -25,25 +25,33 @@ const ROUND: Duration = Duration::from_secs(60);
 /// Conversations whose timers fire before the clock is looked at again.
 const AT_ONCE: u32 = 200;
 
-/// Fires what is due until the task is dropped. A store that fails is tried again at the next tick.
+/// Fires what is due, and sees to the rest, until the task is dropped. A store that fails is tried again.
 pub async fn run(bot: Bot) {
-    let mut seen_to: Option<Instant> = None;
+    tokio::join!(fire(&bot), see_to_the_rest(&bot));
+}
+
+async fn fire(bot: &Bot) {
     let mut failing = false;
     loop {
         let fired = bot.fire_due(now()).await;
-        let more = fired.as_ref().is_ok_and(|count| *count == AT_ONCE as usize);
-        let mut outcome = fired.map(drop);
-        if outcome.is_ok() && seen_to.is_none_or(|at| at.elapsed() >= ROUND) {
-            outcome = bot.see_to_the_rest(now()).await;
-            seen_to = Some(Instant::now());
-        }
-        if let (Err(error), false) = (&outcome, failing) {
+        if let (Err(error), false) = (&fired, failing) {
             tracing::error!(%error, "timers cannot be fired; trying on");
         }
-        failing = outcome.is_err();
-        if !more {
-            tokio::time::sleep(if failing { TICK * 5 } else { TICK }).await;
+        failing = fired.is_err();
+        match fired {
+            Ok(count) if count == AT_ONCE as usize => {}
+            Ok(_) => tokio::time::sleep(TICK).await,
+            Err(_) => tokio::time::sleep(TICK * 5).await,
         }
+    }
+}
+
+async fn see_to_the_rest(bot: &Bot) {
+    loop {
+        if let Err(error) = bot.see_to_the_rest(now()).await {
+            tracing::error!(%error, "incidents, digests and old messages cannot be seen to; trying on");
+        }
+        tokio::time::sleep(ROUND).await;
     }
 }
 
@@ -54,7 +62,7 @@ impl Bot {
     /// When the store refuses; timers that did not fire are due still.
     pub async fn fire_due(&self, now: Timestamp) -> Result<usize, BotError> {
         let due = self.due_events(now).await?;
-        let (mut outcome, mut under_way) = (Ok(due.len()), JoinSet::new());
+        let (mut outcome, mut under_way) = (Ok(0), JoinSet::new());
         // All at once, so that they share commits.
         for event in due {
             let bot = self.clone();
@@ -62,8 +70,9 @@ impl Bot {
         }
         while let Some(fired) = under_way.join_next().await {
             match fired {
-                // A conflict: another node had the same idea, of other facts.
-                Ok(Ok(_) | Err(BotError::Conflict(_))) | Err(_) => {}
+                Ok(Ok((_, false))) => outcome = outcome.map(|count| count + 1),
+                // Another node was quicker, with the same facts or with others.
+                Ok(Ok((_, true)) | Err(BotError::Conflict(_))) | Err(_) => {}
                 Ok(Err(error)) => outcome = Err(error),
             }
         }

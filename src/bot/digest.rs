@@ -1,5 +1,7 @@
 //! The daily digest: what happened at a shop yesterday, pushed to those who subscribe to it.
 
+use std::sync::PoisonError;
+
 use jiff::Timestamp;
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -21,8 +23,14 @@ impl Bot {
             return Ok(false);
         }
         let Ok(day) = local.date().yesterday() else { return Ok(false) };
+        let made = || self.digested.lock().unwrap_or_else(PoisonError::into_inner);
+        if made().get(shop) == Some(&day) {
+            return Ok(false);
+        }
         let pushes = self.digest(shop, day, now).await?;
-        Ok(self.store.mark_digest(shop, day, &pushes, now).await?)
+        let fresh = self.store.mark_digest(shop, day, &pushes, now).await?;
+        made().insert(shop.to_owned(), day);
+        Ok(fresh)
     }
 
     async fn digest(&self, shop: &str, day: Date, now: Timestamp) -> Result<Vec<Outgoing>, BotError> {

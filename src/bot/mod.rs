@@ -13,9 +13,11 @@ mod pushes;
 mod reading;
 mod wording;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
 use self::facts::Hooks;
@@ -78,6 +80,8 @@ pub struct Bot {
     shops: Arc<Shops>,
     webhooks: Arc<[Webhook]>,
     hooks: Arc<Hooks>,
+    /// Days whose digests are made, by shop: they are not reckoned again. Held for a look.
+    digested: Arc<Mutex<HashMap<String, Date>>>,
 }
 
 impl std::fmt::Debug for Bot {
@@ -95,7 +99,7 @@ impl Bot {
         shops: Arc<Shops>,
         webhooks: impl Into<Arc<[Webhook]>>,
     ) -> Self {
-        Self { knowledge, store, shops, webhooks: webhooks.into(), hooks: Arc::default() }
+        Self { knowledge, store, shops, webhooks: webhooks.into(), hooks: Arc::default(), digested: Arc::default() }
     }
 
     /// The same bot, asking the shops' own systems for facts.

@@ -106,7 +106,7 @@ impl Reading {
             entry_id: rendered.entry_id.clone(),
             scripts: rendered.scripts.iter().map(|(_, kind)| *kind).collect(),
             menu: rendered.menu.clone(),
-            incident: scene.untold.filter(|_| tells).map(str::to_owned),
+            incident: scene.untold.clone().filter(|_| tells),
             position: place.filter(|_| waits),
             step: choice.step(asks, scene.conversation.waiting_for_human_since.is_some()),
         }

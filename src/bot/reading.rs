@@ -47,8 +47,8 @@ pub(super) struct Scene<'a> {
     pub also: Vec<Choosable>,
     /// The incident to tell, else one in scope that was told.
     pub incident: Option<&'a Incident>,
-    /// Id of the incident to tell.
-    pub untold: Option<&'a str>,
+    /// The incident to tell, as the conversation remembers it.
+    pub untold: Option<String>,
     pub agents: AgentsState,
     pub place: Option<QueuePlace>,
     pub audience: Option<Audience>,
@@ -95,7 +95,7 @@ impl Reading {
         let platform = self.policy.platform.as_deref();
         let conversation = before.conversation;
         let concerns = |incident: &&Incident| incident.concerns(&self.event, platform, self.now);
-        let told = |incident: &&Incident| conversation.incidents.contains(&incident.id);
+        let told = |incident: &&Incident| conversation.incidents.contains(&incident.edition());
         let untold = before.incidents.iter().filter(concerns).find(|incident| !told(incident));
         let incident = untold.or_else(|| before.incidents.iter().find(concerns));
         let understood = self.in_conversation(conversation);
@@ -105,7 +105,7 @@ impl Reading {
             conversation,
             also,
             incident,
-            untold: untold.map(|incident| incident.id.as_str()),
+            untold: untold.map(Incident::edition),
             agents: self.agents(before.desk, audience),
             place: self.place(before.desk, conversation, audience),
             audience,
@@ -130,7 +130,7 @@ impl Reading {
             also: &scene.also,
             conversation,
             agents: scene.agents,
-            incident: scene.untold,
+            incident: scene.untold.as_deref(),
             ordered_at: event.context.ordered_at,
             order_state: event.context.order_state,
             asks: kind == EventKind::Message && self.asks(),

@@ -12,6 +12,9 @@ const CLOCK_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 /// Earliest believable time of an event: 2000-01-01.
 const EARLIEST: i64 = 946_684_800;
 
+/// How ids of events begin that the service makes itself: nobody else may take them beforehand.
+const RESERVED: [&str; 2] = ["timer-", "desk-"];
+
 /// An inbound event.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 pub struct EventBody {
@@ -72,6 +75,9 @@ impl EventBody {
         let fault = |what: String| Err(EventFault(what));
         if self.kind == EventKind::Timer {
             return fault("`type` timer is made by the service itself".to_owned());
+        }
+        if RESERVED.iter().any(|prefix| self.message_id.starts_with(prefix)) {
+            return fault("`message_id` begins like those that the service makes itself (timer-, desk-)".to_owned());
         }
         let needs_text = matches!(self.kind, EventKind::Message | EventKind::AgentMessage);
         if needs_text && self.text.trim().is_empty() {

@@ -115,6 +115,12 @@ pub struct Incident {
 }
 
 impl Incident {
+    /// What a conversation remembers of it: an incident opened again under its old id is news.
+    #[must_use]
+    pub fn edition(&self) -> String {
+        format!("{}@{}", self.id, self.opened_at.as_millisecond())
+    }
+
     /// Whether it is open at `now`.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::event::{EventKind, InboundEvent};
 use super::model::{Bubbles, Conversation, SentEntry, SentScript, UnpaidOrder};
 use super::phase::{NotAssigned, Step};
-use super::timer::Timer;
+use super::timer::{Timer, TimerKind};
 use crate::analysis::language::Language;
 use crate::faq::Audience;
 use crate::faq::script::ScriptKind;
@@ -85,7 +85,7 @@ impl Conversation {
             EventKind::AgentMessage => self.hear_human(now),
             EventKind::Takeover | EventKind::AgentJoined => self.bubbles = None,
             EventKind::OrderUnpaid => self.expect_payment(event, now),
-            EventKind::OrderPaid | EventKind::OrderShipped | EventKind::OrderRefunded => self.unpaid = None,
+            EventKind::OrderPaid | EventKind::OrderShipped | EventKind::OrderRefunded => self.settle_order(event),
             EventKind::Closed => self.close(),
             _ => {}
         }
@@ -116,6 +116,9 @@ impl Conversation {
     /// A message that is answered together with those that may follow.
     fn gather(&mut self, event: &InboundEvent, now: Timestamp) {
         self.wait(now);
+        if self.bubbles.is_none() {
+            self.fired.remove(&TimerKind::Bubbles);
+        }
         let bubbles = self.bubbles.get_or_insert_with(|| Bubbles {
             first_at: now,
             last_at: now,
@@ -157,6 +160,10 @@ impl Conversation {
     }
 
     fn wait(&mut self, now: Timestamp) {
+        // A new wait has a guard of its own, even if a clock that was set back says that it had one already.
+        if self.waiting_since.is_none() {
+            self.fired.remove(&TimerKind::Guard);
+        }
         self.waiting_since.get_or_insert(now);
         self.waiting_for_human_since.get_or_insert(now);
     }
@@ -187,6 +194,17 @@ impl Conversation {
     fn expect_payment(&mut self, event: &InboundEvent, now: Timestamp) {
         let since = event.context.ordered_at.unwrap_or(now).min(now);
         self.unpaid = Some(UnpaidOrder { since, context: Box::new(event.context.clone()) });
+    }
+
+    /// Another order's payment leaves this one waiting; a payment of no order that is named may be any.
+    fn settle_order(&mut self, event: &InboundEvent) {
+        let paid = event.context.order_id.as_deref();
+        let other = |order: &UnpaidOrder| {
+            paid.is_some() && order.context.order_id.is_some() && order.context.order_id.as_deref() != paid
+        };
+        if !self.unpaid.as_ref().is_some_and(other) {
+            self.unpaid = None;
+        }
     }
 
     fn close(&mut self) {

@@ -258,7 +258,8 @@ async fn moved(
     kind: EventKind,
 ) -> Result<Json<StoredDecision>, ApiError> {
     let now = now();
-    let key = Of { shop: body.shop, channel: body.channel }.key(conversation_id, caller)?;
+    let (shop, channel) = (id("shop", body.shop)?.to_string(), id("channel", body.channel)?.to_string());
+    let key = Of { shop, channel }.key(conversation_id, caller)?;
     let stored = app.bot.store().conversation(&key).await?.ok_or_else(|| unknown(&key.conversation_id))?;
     let event = InboundEvent {
         shop: id("shop", key.shop)?,

@@ -18,6 +18,12 @@ use crate::conversation::store::Told;
 /// Longest cause or effect, in characters.
 const SLOT_CHARS: usize = 200;
 
+/// Most values of one list of a scope.
+const MOST_LISTED: usize = 1_000;
+
+/// Most incidents that are open for the same shops.
+const MOST_OPEN: usize = 50;
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IncidentBody {
@@ -86,9 +92,14 @@ pub(super) async fn put(
 ) -> Result<Json<Incident>, ApiError> {
     caller.require(Permission::Edit)?;
     require_scope(&caller, &body.scope)?;
+    bounded(&body)?;
     require_open(&app, &caller, &id).await?;
     let id = Id::try_from(id).map_err(|error| ApiError::invalid(format!("the id {error}")))?;
     let (now, known) = (now(), app.bot.store().incidents(false).await?);
+    let others = known.iter().filter(|known| known.scope.shop == body.scope.shop && known.id != id.as_str());
+    if others.count() >= MOST_OPEN {
+        return Err(ApiError::conflict(format!("{MOST_OPEN} incidents of this scope are open: close one first")));
+    }
     let opened_at = known.iter().find(|known| known.id == id.as_str()).map_or(now, |known| known.opened_at);
     let incident = Incident {
         id: id.to_string(),
@@ -166,8 +177,22 @@ async fn require_open(app: &App, caller: &Caller, id: &str) -> Result<(), ApiErr
     if !caller.is_bound() {
         return Ok(());
     }
-    let open = app.bot.store().incidents(false).await?;
+    let open = app.bot.store().incidents(true).await?;
     open.iter().filter(|incident| incident.id == id).try_for_each(|incident| require_scope(caller, &incident.scope))
+}
+
+/// Every message is held against every open incident: lists and names are bounded.
+fn bounded(body: &IncidentBody) -> Result<(), ApiError> {
+    let scope = &body.scope;
+    let lists = [&scope.shop, &scope.platform, &scope.region, &scope.carrier, &scope.product, &body.topics];
+    let names = [&body.owner, &body.approver];
+    let long = names.iter().filter_map(|name| name.as_deref()).any(|name| name.chars().count() > SLOT_CHARS);
+    if long || lists.iter().any(|list| list.len() > MOST_LISTED) {
+        return Err(ApiError::invalid(format!(
+            "a list may have {MOST_LISTED} values, `owner` and `approver` {SLOT_CHARS} characters"
+        )));
+    }
+    Ok(())
 }
 
 /// A slot of the incident script: said to customers, so it must say something.

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Request as AxumRequest};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, MatchedPath, Request as AxumRequest};
 use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::middleware;
@@ -164,10 +164,11 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Logs name the path only: queries hold what customers wrote.
+/// Logs name the route only: paths hold ids, which may be telephone numbers, and queries what customers wrote.
 fn span(request: &AxumRequest) -> tracing::Span {
+    let path = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+    tracing::info_span!("request", method = %request.method(), path, id)
 }
 
 /// Serves until `shutdown` resolves, then lets open requests end, ten seconds at most.

@@ -13,6 +13,7 @@ use super::error::{ApiError, Problem};
 use super::params::{Params, limit};
 use crate::bot::now;
 use crate::conversation::event::ConversationKey;
+use crate::conversation::inbound::id;
 use crate::conversation::outgoing::{PushKind, PushState};
 use crate::conversation::store::{EndpointState, PushRow};
 
@@ -105,6 +106,9 @@ pub(super) async fn replay(
     JsonBody(body): JsonBody<Replay>,
 ) -> Result<Json<Replayed>, ApiError> {
     caller.require_unbound(Permission::Edit)?;
+    for name in [&body.id, &body.endpoint].into_iter().flatten() {
+        id("a name", name.clone())?;
+    }
     let replayed = app.bot.store().replay(body.id.as_deref(), body.endpoint.as_deref(), now()).await?;
     Ok(Json(Replayed { replayed }))
 }

@@ -68,14 +68,15 @@ fn unpaid(conversation: &Conversation, policy: &ShopPolicy) -> Option<Timestamp>
 
 /// Looked at again and again while the customer queues.
 fn position(conversation: &Conversation, policy: &ShopPolicy) -> Option<Timestamp> {
-    conversation.phase.queued_since()?;
+    let queued = conversation.phase.queued_since()?;
     conversation.told_position?;
     let told = conversation.script_sent_at(ScriptKind::Waiting)?;
     let looked = conversation.fired.get(&TimerKind::Position).map_or(told, |fired| told.max(*fired));
-    after(looked, minutes(policy.repeat_minutes.max(1)))
+    let due = after(looked, minutes(policy.repeat_minutes.max(1)))?;
+    // Nobody waits that long, and each look is an event.
+    (due.duration_since(queued) < policy.regreet_gap()).then_some(due)
 }
 
-/// Not while the customer queues for the human who was promised.
 fn idle(conversation: &Conversation, policy: &ShopPolicy) -> Option<Timestamp> {
     let said = [conversation.last_customer_at, conversation.last_human_at, conversation.last_reply_at];
     let last = said.into_iter().flatten().max()?;

@@ -189,6 +189,35 @@ async fn an_incident_is_told_once_a_conversation_until_it_is_closed() {
     assert_eq!(told, ["new", "old"], "everybody who wants to hear that it is over");
     app.close_incident("storm").await.problem(404, "a closed incident");
     assert_eq!(app.say("later", "什么时候发货").await.action(), "answer");
+    let again = json!({"cause": "又下暴雨", "effect": "包裹晚到一天"});
+    assert_eq!(app.open_incident("storm", again).await.status, 200);
+    assert_eq!(app.say("old", "在吗").await.action(), "incident", "another one under the same id is news");
+    let told = app.get("/v1/incidents/storm/told").await.json();
+    assert_eq!(told["told"].as_array().unwrap().len(), 1, "of this one");
+}
+
+#[tokio::test]
+async fn nobody_takes_the_ids_that_the_service_makes_itself() {
+    let app = TestApp::start_shop().await;
+    for id in ["timer-0123", "desk-takeover-1"] {
+        app.post(&with(message("c", "在吗"), json!({ "message_id": id }))).await.problem(422, id);
+    }
+}
+
+#[tokio::test]
+async fn the_payment_of_another_order_cancels_no_reminder() {
+    let config = "[[webhooks]]\nname = \"push\"\nurl = \"http://127.0.0.1:9\"\nallow_private = true\nevents = [\"reply\"]\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    let app = Plan::shop().with_config(config).start().await;
+    let order = |kind: &str, order: &str| json!({ "type": kind, "context": { "order_id": order } });
+    let unpaid = async || {
+        let timers = app.get("/v1/conversations/c?shop=demo&channel=web").await.json()["timers"].clone();
+        timers.as_array().unwrap().iter().filter(|timer| timer["kind"] == "unpaid").count()
+    };
+    app.say_with("c", "", order("order_unpaid", "b")).await;
+    app.say_with("c", "", order("order_paid", "a")).await;
+    assert_eq!(unpaid().await, 1);
+    app.say_with("c", "", order("order_paid", "b")).await;
+    assert_eq!(unpaid().await, 0);
 }
 
 #[tokio::test]

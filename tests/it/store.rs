@@ -72,6 +72,7 @@ on_both_engines!(
     rounds_are_kept_with_their_replies,
     reasons_are_counted_by_day,
     an_erased_customer_leaves_nothing_but_ids,
+    who_wrote_in_another_s_conversation_is_erased_from_it,
     old_messages_are_deleted_and_new_ones_stay,
     a_digest_is_made_once,
 );
@@ -496,6 +497,20 @@ async fn an_erased_customer_leaves_nothing_but_ids(place: Place) {
     store.record(event("a", "3", "y"), at(2), plainly("y")).await.unwrap();
     let history = store.history(&key("a"), 0, 10).await.unwrap();
     assert_eq!((history.len(), history[0].seq), (1, 1), "who comes back begins anew");
+}
+
+async fn who_wrote_in_another_s_conversation_is_erased_from_it(place: Place) {
+    let store = place.open().await;
+    store.record(event("a", "1", "x"), at(0), plainly("x")).await.unwrap();
+    let bob = InboundEvent { customer_id: id("bob"), ..(*event("a", "2", "电话 13812345678")).clone() };
+    let pushes = with(|outcome| {
+        outcome.conversation.last_text = "电话13812345678".to_owned();
+        outcome.outgoing = vec![push("p", "e", Some("a"))];
+    });
+    store.record(Arc::new(bob), at(1), pushes).await.unwrap();
+    let erased = store.erase("web", "demo", "bob").await.unwrap();
+    assert_eq!((erased.conversations, erased.events, erased.pushes), (1, 1, 1), "with its facts and pushes");
+    assert_eq!(store.history(&key("a"), 0, 10).await.unwrap().len(), 1, "what the other wrote stays");
 }
 
 async fn old_messages_are_deleted_and_new_ones_stay(place: Place) {

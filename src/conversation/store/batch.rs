@@ -131,7 +131,8 @@ impl<'a> Changes<'a> {
             *replied_at = replied_at.or(round.replied_at);
         }
         for incident in facts.incidents.iter().filter(|id| !before.incidents.contains(id)) {
-            self.told.push((incident.clone(), key.clone(), customer_id.clone(), now));
+            let id = incident.rsplit_once('@').map_or(incident.as_str(), |(id, _)| id);
+            self.told.push((id.to_owned(), key.clone(), customer_id.clone(), now));
         }
         self.conversations.insert(key, Touched { customer_id, facts, now, due_at });
     }

@@ -130,23 +130,27 @@ impl EngineStore {
     pub(super) async fn erase(&self, channel: &str, shop: &str, customer_id: &str) -> Result<Erased, StoreError> {
         let mut transaction = self.writing().await?;
         let mine = "channel = $1 AND shop = $2 AND";
-        let of_customer = "IN (SELECT id FROM conversations WHERE channel = $1 AND shop = $2 AND customer_id = $3)";
-        let mut counts = [0_u64; 5];
+        // A conversation belongs to who began it; what others wrote in it may stand in its facts and pushes too.
+        let of_customer = "IN (SELECT id FROM conversations WHERE channel = $1 AND shop = $2 AND customer_id = $3
+             UNION SELECT conversation_id FROM events WHERE channel = $1 AND shop = $2 AND customer_id = $3)";
+        let mut counts = [0_u64; 6];
         for (count, sql) in counts.iter_mut().zip([
             format!("DELETE FROM outbox WHERE {mine} conversation_id {of_customer}"),
             format!("DELETE FROM rounds WHERE {mine} conversation_id {of_customer}"),
             format!("DELETE FROM told WHERE {mine} customer_id = $3"),
+            format!("DELETE FROM conversations WHERE {mine} id {of_customer}"),
+            // Nobody sends again what the service made itself.
+            format!("DELETE FROM events WHERE {mine} customer_id = $3 AND (message_id LIKE 'timer-%' OR message_id LIKE 'desk-%')"),
             format!(
                 "UPDATE events SET event = '{ERASED}', decision = '{ERASED_DECISION}', identity = '', customer_id = ''
-                     WHERE {mine} (customer_id = $3 OR conversation_id {of_customer})"
+                     WHERE {mine} customer_id = $3"
             ),
-            format!("DELETE FROM conversations WHERE {mine} customer_id = $3"),
         ]) {
             let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(channel).bind(shop).bind(customer_id);
             *count = query.execute(&mut *transaction).await?.rows_affected();
         }
         transaction.commit().await?;
-        let [pushes, _, _, events, conversations] = counts;
+        let [pushes, _, _, conversations, _, events] = counts;
         Ok(Erased { conversations, events, pushes })
     }
 

@@ -90,6 +90,10 @@ impl EngineStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut transaction = self.writing().await?;
+        // Who was told of an earlier one of this id is not to be told when this one is over.
+        let sql = "DELETE FROM told WHERE incident = $1
+                   AND NOT EXISTS (SELECT 1 FROM incidents WHERE id = $1 AND closed_at IS NULL)";
+        sqlx::query(sql).bind(&incident.id).execute(&mut *transaction).await?;
         sqlx::query(
             "INSERT INTO incidents (id, incident, closed_at) VALUES ($1, $2, NULL)
              ON CONFLICT (id) DO UPDATE SET incident = excluded.incident, closed_at = NULL",
