@@ -9,9 +9,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use crate::conversation::outgoing::Webhook;
+use crate::conversation::outgoing::{PushKind, Webhook};
 use crate::outbound::facts::FactsConfig;
-use crate::reply::policy::ShopPolicy;
+use crate::reply::policy::{Delivery, ShopPolicy};
 use crate::semantic::SemanticConfig;
 
 /// What a token may do.
@@ -126,6 +126,12 @@ impl Shops {
         self.defaults.facts.as_ref()
     }
 
+    /// The shops that are served, by name; the defaults, under no name, where any shop is.
+    fn each(&self) -> impl Iterator<Item = (&str, &ShopPolicy)> {
+        let any = self.named.is_empty().then_some(("", &*self.defaults.policy));
+        any.into_iter().chain(self.named.iter().map(|(name, shop)| (name.as_str(), &*shop.policy)))
+    }
+
     /// The policy of a shop that may not be configured any more: what was promised to its customers is still kept.
     #[must_use]
     pub fn policy_or_default(&self, shop: &str) -> &Arc<ShopPolicy> {
@@ -186,6 +192,11 @@ pub enum ConfigError {
     /// A token is malformed.
     #[error("{0}")]
     Token(String),
+    /// A channel's replies would be lost.
+    #[error(
+        "channel `{0}` pushes its replies, but no [[webhooks]] takes them: add one with events = [\"reply\"] for this shop and channel, or set replies = \"response\""
+    )]
+    Unheard(String),
     /// The address would serve strangers without asking for a token.
     #[error(
         "{0} is not a loopback address and no tokens are configured: anybody who reaches it could read and post. Make a token with `yingda token` and configure it, or listen on 127.0.0.1"
@@ -260,11 +271,12 @@ impl Config {
         })
     }
 
-    /// Refuses an address that strangers reach while no token is asked for.
+    /// Refuses an address that strangers reach while no token is asked for, and channels whose replies nobody would get.
     ///
     /// # Errors
-    /// [`ConfigError::Open`].
+    /// [`ConfigError::Open`], [`ConfigError::Unheard`].
     pub fn guard(&self) -> Result<(), ConfigError> {
+        self.shops.each().try_for_each(|(shop, policy)| self.heard(shop, policy))?;
         if self.tokens.is_empty() && !self.listen.ip().is_loopback() {
             Err(ConfigError::Open(self.listen))
         } else {
@@ -320,6 +332,19 @@ fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+impl Config {
+    /// Every channel whose replies are pushed has an endpoint that takes them.
+    fn heard(&self, shop: &str, policy: &ShopPolicy) -> Result<(), ConfigError> {
+        let pushed = policy.channels.iter().filter(|(_, channel)| channel.replies == Delivery::Push);
+        let takes =
+            |channel: &str| self.webhooks.iter().any(|webhook| webhook.wants(PushKind::Reply, shop, Some(channel)));
+        match pushed.map(|(channel, _)| channel).find(|channel| !takes(channel)) {
+            Some(channel) => Err(ConfigError::Unheard(channel.clone())),
+            None => Ok(()),
+        }
+    }
 }
 
 fn shop(mut table: Table) -> Result<Shop, String> {
@@ -415,6 +440,19 @@ mod tests {
             let message = Config::parse("test", text).unwrap_err().to_string();
             assert!(message.contains(place), "{message}");
         }
+    }
+
+    #[test]
+    fn pushed_replies_need_somebody_who_takes_them() {
+        let channel = "[defaults.channels.a]\nreplies = \"push\"\n";
+        let webhook = |more: &str| {
+            let common = "[[webhooks]]\nname = \"w\"\nurl = \"https://example.com\"\nsecret = \"x\"\n";
+            Config::parse("test", &format!("{channel}{common}{more}")).unwrap().guard()
+        };
+        assert!(Config::parse("test", channel).unwrap().guard().is_err());
+        assert!(webhook("events = [\"handoff\"]").is_err());
+        assert!(webhook("events = [\"reply\"]\nchannels = [\"b\"]").is_err());
+        assert!(webhook("events = [\"reply\"]\nchannels = [\"a\"]").is_ok());
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod serve;
 mod store;
 mod token;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -58,6 +58,15 @@ struct Folders {
     /// Folder of FAQ files
     #[arg(long, value_name = "DIR", default_value = "faq", env = "YINGDA_FAQ")]
     faq: PathBuf,
+}
+
+/// Read when no `--config` is given.
+const DEFAULT_CONFIG: &str = "yingda.toml";
+
+/// The configuration file: the one named, else the default where it is there.
+fn config_file(named: Option<&Path>) -> Option<PathBuf> {
+    let found = Path::new(DEFAULT_CONFIG);
+    named.or_else(|| found.exists().then_some(found)).map(Path::to_owned)
 }
 
 /// Parses the arguments, runs the subcommand, tells its exit code.

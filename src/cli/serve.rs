@@ -11,6 +11,7 @@ use anyhow::Context;
 use crate::bot::courier::Courier;
 use crate::bot::{Bot, clockwork};
 use crate::config::Config;
+use crate::conversation::outgoing::PushKind;
 use crate::faq::load::LoadError;
 use crate::http::{App, run as serve};
 use crate::knowledge::{Knowledge, KnowledgeError};
@@ -40,9 +41,6 @@ pub(super) struct Options {
     log_json: bool,
 }
 
-/// Read when no `--config` is given.
-const DEFAULT_CONFIG: &str = "yingda.toml";
-
 pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     telemetry::start_logs(options.log_json)?;
@@ -69,8 +67,7 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 fn config(options: &Options) -> anyhow::Result<Config> {
-    let found = PathBuf::from(DEFAULT_CONFIG);
-    let file = options.config.clone().or_else(|| found.exists().then_some(found));
+    let file = super::config_file(options.config.as_deref());
     let tokens = std::env::var("YINGDA_TOKENS").ok();
     let mut config = Config::read(file.as_deref(), tokens.as_deref())?;
     config.listen = options.listen.unwrap_or(config.listen);
@@ -92,6 +89,11 @@ async fn run_until_stopped(
     let generation = knowledge.current();
     let bot = Bot::new(knowledge, store, Arc::new(config.shops.clone()), config.webhooks.clone()).with_facts()?;
     let courier = Courier::new(bot.clone())?;
+    if !config.webhooks.iter().any(|webhook| webhook.events.contains(&PushKind::Reply)) {
+        tracing::info!(
+            "no [[webhooks]] takes replies: reminders, holding and queue scripts do not go out by themselves"
+        );
+    }
     if config.tokens.is_empty() {
         tracing::warn!(
             "no tokens are configured: whoever reaches {address} may do everything, so only loopback addresses are served"

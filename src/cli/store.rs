@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::FAILED;
 use crate::bot::now;
-use crate::config::StoreUrl;
+use crate::config::{Config, StoreUrl};
 use crate::conversation::event::ConversationKey;
 use crate::conversation::outgoing::PushState;
 use crate::conversation::store::{PostgresStore, SqliteStore, Store};
@@ -27,6 +27,30 @@ pub(super) struct StoreFlags {
     /// PostgreSQL (postgres://...) instead of the data folder
     #[arg(long, value_name = "URL", env = "YINGDA_STORE", hide_env_values = true)]
     store: Option<Given>,
+}
+
+/// Where the conversations of a configured service are.
+#[derive(Debug, clap::Args)]
+pub(super) struct Configured {
+    /// Configuration file; yingda.toml is used when it is there
+    #[arg(long, value_name = "FILE", env = "YINGDA_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: StoreFlags,
+}
+
+impl Configured {
+    /// Opens the store that the service would open, and says which.
+    async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+        let configured = Config::read(super::config_file(self.config.as_deref()).as_deref(), None)?.store;
+        let postgres = self.flags.store.is_some() || configured.is_some();
+        let store = self.flags.open(configured.as_ref(), false).await?;
+        match postgres {
+            true => eprintln!("store: PostgreSQL"),
+            false => eprintln!("store: {}", self.flags.data.join("yingda.db").display()),
+        }
+        Ok(store)
+    }
 }
 
 /// A flag's text as it was typed: clap shows what it refuses, and this may hold a password.
@@ -89,7 +113,7 @@ pub(super) struct Export {
     #[arg(long)]
     masked: bool,
     #[command(flatten)]
-    store: StoreFlags,
+    store: Configured,
 }
 
 /// Deletes a customer's conversations, messages and pushes; ids of messages stay, without content.
@@ -104,7 +128,7 @@ pub(super) struct Erase {
     /// Customer within the channel
     customer: String,
     #[command(flatten)]
-    store: StoreFlags,
+    store: Configured,
 }
 
 /// Lists pushes, or sends dead letters again.
@@ -123,7 +147,7 @@ pub(super) struct Outbox {
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     #[command(flatten)]
-    store: StoreFlags,
+    store: Configured,
 }
 
 fn state(name: &str) -> Result<PushState, String> {
@@ -132,7 +156,7 @@ fn state(name: &str) -> Result<PushState, String> {
 
 pub(super) fn export(options: &Export) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let store = options.store.open(None, false).await?;
+        let store = options.store.open().await?;
         let key = ConversationKey {
             channel: options.channel.clone(),
             shop: options.shop.clone(),
@@ -163,7 +187,7 @@ pub(super) fn export(options: &Export) -> anyhow::Result<ExitCode> {
 
 pub(super) fn erase(options: &Erase) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let store = options.store.open(None, false).await?;
+        let store = options.store.open().await?;
         let erased = store.erase(&options.channel, &options.shop, &options.customer).await?;
         println!("{}", serde_json::to_string(&erased)?);
         Ok(if erased.events == 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
@@ -172,7 +196,7 @@ pub(super) fn erase(options: &Erase) -> anyhow::Result<ExitCode> {
 
 pub(super) fn outbox(options: &Outbox) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let store = options.store.open(None, false).await?;
+        let store = options.store.open().await?;
         if let Some(name) = &options.enable {
             store.switch_endpoint(name, None, now()).await?;
             println!("{name} is on");

@@ -44,10 +44,10 @@ pub struct Bubbles {
 }
 
 impl Bubbles {
-    /// What is answered: the texts, a line each.
+    /// What is answered: the texts, a line each, and a sentence each, for each may ask something of its own.
     #[must_use]
     pub fn text(&self) -> String {
-        self.texts.join("\n")
+        self.texts.join("。\n")
     }
 }
 

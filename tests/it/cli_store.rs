@@ -63,7 +63,20 @@ async fn who_reads_only_the_first_lines_of_an_export_leaves_no_fault_behind() {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.starts_with('{'));
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let said = stderr(&output);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(0), 1), "{said}");
+    assert!(said.starts_with("store: ") && said.trim_end().ends_with("yingda.db"), "{said}");
+}
+
+#[test]
+fn the_configured_store_is_used_and_not_a_forgotten_file() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    std::fs::write(home.path().join("yingda.toml"), "store = \"postgres://u:hidden@127.0.0.1:9/none\"\n").unwrap();
+    std::fs::copy(crate::harness::fixture("store/version-1.db"), home.path().join("data/yingda.db")).unwrap();
+    let erased = at(home.path(), &[&["erase", "u"], &OF[..]].concat());
+    assert_eq!(erased.status.code(), Some(2), "{}", stdout(&erased));
+    assert!(stderr(&erased).contains("PostgreSQL") && !stderr(&erased).contains("hidden"), "{}", stderr(&erased));
 }
 
 #[tokio::test]
