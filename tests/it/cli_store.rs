@@ -74,7 +74,8 @@ fn the_configured_store_is_used_and_not_a_forgotten_file() {
     std::fs::create_dir(home.path().join("data")).unwrap();
     std::fs::write(home.path().join("yingda.toml"), "store = \"postgres://u:hidden@127.0.0.1:9/none\"\n").unwrap();
     std::fs::copy(crate::harness::fixture("store/version-1.db"), home.path().join("data/yingda.db")).unwrap();
-    let erased = at(home.path(), &[&["erase", "u"], &OF[..]].concat());
+    let config = home.path().join("yingda.toml");
+    let erased = at(home.path(), &[&["erase", "u", "--config", path(&config)], &OF[..]].concat());
     assert_eq!(erased.status.code(), Some(2), "{}", stdout(&erased));
     assert!(stderr(&erased).contains("PostgreSQL") && !stderr(&erased).contains("hidden"), "{}", stderr(&erased));
 }
