@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use crate::conversation::outgoing::{PushKind, Webhook};
+use crate::conversation::outgoing::{PushKind, Webhook, is_wanted};
 use crate::outbound::facts::FactsConfig;
 use crate::reply::policy::{Delivery, ShopPolicy};
 use crate::semantic::SemanticConfig;
@@ -283,6 +283,16 @@ impl Config {
             Ok(())
         }
     }
+
+    /// Every channel whose replies are pushed has an endpoint that takes them.
+    fn heard(&self, shop: &str, policy: &ShopPolicy) -> Result<(), ConfigError> {
+        let pushed = policy.channels.iter().filter(|(_, channel)| channel.replies == Delivery::Push);
+        let takes = |channel: &str| is_wanted(&self.webhooks, PushKind::Reply, shop, Some(channel));
+        match pushed.map(|(channel, _)| channel).find(|channel| !takes(channel)) {
+            Some(channel) => Err(ConfigError::Unheard(channel.clone())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Address of a database; its password is never shown.
@@ -332,19 +342,6 @@ fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-impl Config {
-    /// Every channel whose replies are pushed has an endpoint that takes them.
-    fn heard(&self, shop: &str, policy: &ShopPolicy) -> Result<(), ConfigError> {
-        let pushed = policy.channels.iter().filter(|(_, channel)| channel.replies == Delivery::Push);
-        let takes =
-            |channel: &str| self.webhooks.iter().any(|webhook| webhook.wants(PushKind::Reply, shop, Some(channel)));
-        match pushed.map(|(channel, _)| channel).find(|channel| !takes(channel)) {
-            Some(channel) => Err(ConfigError::Unheard(channel.clone())),
-            None => Ok(()),
-        }
-    }
 }
 
 fn shop(mut table: Table) -> Result<Shop, String> {

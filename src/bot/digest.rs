@@ -2,14 +2,13 @@
 
 use std::sync::PoisonError;
 
-use jiff::Timestamp;
-use jiff::ToSpan;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
-use super::pushes::body;
+use super::pushes::push;
 use super::{Bot, BotError};
-use crate::conversation::outgoing::{Outgoing, PushKind, stable_id};
+use crate::conversation::outgoing::{Outgoing, PushKind, is_wanted};
 
 impl Bot {
     /// Makes the digest of a shop's last day, once, when its time has come; whether it was made now.
@@ -19,7 +18,7 @@ impl Bot {
     pub async fn make_digest(&self, shop: &str, now: Timestamp) -> Result<bool, BotError> {
         let policy = self.shops.policy_or_default(shop);
         let local = now.to_zoned(policy.time_zone.clone());
-        if !self.pushes(PushKind::DailyDigest, shop, None) || local.time() < policy.digest_at {
+        if !is_wanted(&self.webhooks, PushKind::DailyDigest, shop, None) || local.time() < policy.digest_at {
             return Ok(false);
         }
         let Ok(day) = local.date().yesterday() else { return Ok(false) };
@@ -41,13 +40,7 @@ impl Bot {
         let reasons = self.store.reasons(shop, edge(day), end).await?;
         let data = json!({ "shop": shop, "day": day, "decisions": reasons, "ledger": ledger });
         let wanting = self.webhooks.iter().filter(|webhook| webhook.wants(PushKind::DailyDigest, shop, None));
-        let push = wanting.map(|webhook| Outgoing {
-            id: stable_id("msg_", &[&webhook.name, "daily_digest", shop, &day.to_string()]),
-            endpoint: webhook.name.clone(),
-            kind: PushKind::DailyDigest.name().to_owned(),
-            conversation: None,
-            body: body(PushKind::DailyDigest, now, data.clone()),
-        });
-        Ok(push.collect())
+        let about = [shop, &day.to_string()];
+        Ok(wanting.map(|webhook| push(webhook, PushKind::DailyDigest, &about, now, &data)).collect())
     }
 }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::pushes::body;
+use super::pushes::push;
 use super::{Bot, BotError};
 use crate::conversation::incident::Incident;
-use crate::conversation::outgoing::{Outgoing, PushKind, stable_id};
+use crate::conversation::outgoing::{Outgoing, PushKind};
 
 impl Bot {
     /// Opens an incident, or changes the one of the same id.
@@ -55,15 +55,8 @@ impl Bot {
             |name: &[String]| shops.is_empty() || name.is_empty() || name.iter().any(|shop| shops.contains(shop));
         let wanting = self.webhooks.iter().filter(|webhook| webhook.events.contains(&PushKind::Incident));
         let data = json!({ "state": state, "incident": incident });
-        wanting
-            .filter(|webhook| touches(&webhook.shops))
-            .map(|webhook| Outgoing {
-                id: stable_id("msg_", &[&webhook.name, "incident", &incident.id, state, &now.to_string()]),
-                endpoint: webhook.name.clone(),
-                kind: PushKind::Incident.name().to_owned(),
-                conversation: None,
-                body: body(PushKind::Incident, now, data.clone()),
-            })
-            .collect()
+        let about = [&incident.id, state, &now.to_string()];
+        let touched = wanting.filter(|webhook| touches(&webhook.shops));
+        touched.map(|webhook| push(webhook, PushKind::Incident, &about, now, &data)).collect()
     }
 }

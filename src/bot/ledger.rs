@@ -8,8 +8,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use super::{Bot, BotError};
 use crate::conversation::clock::Clock;
 use crate::conversation::store::StoredRound;
-use crate::reply::policy::Counted;
-use crate::report::ledger::{Clock as Counting, Ledger, Question, Round, Window, ledger};
+use crate::report::ledger::{Ledger, Question, Round, Window, ledger};
 
 impl Bot {
     /// The ledger of a shop's day, as far as it is known at `now`.
@@ -28,10 +27,7 @@ impl Bot {
             day,
             window: &window,
             limit: SignedDuration::from_mins(i64::from(policy.reply_minutes)),
-            counted: match policy.counted {
-                Counted::Any => Counting::Any,
-                Counted::Human => Counting::Human,
-            },
+            counted: policy.counted,
             now,
         };
         let mut ledger = ledger(&question, &of_clock(&stored, Clock::Any), &of_clock(&stored, Clock::Human));
@@ -46,11 +42,7 @@ impl Bot {
 
 /// Who waits, and since when. Nobody waits in a conversation that was closed, nor, when it was opened again, for what was
 /// asked before, though those rounds stay without a reply.
-fn waits(stored: &[StoredRound], counted: Counted) -> BTreeMap<(&str, &str), Timestamp> {
-    let clock = match counted {
-        Counted::Any => Clock::Any,
-        Counted::Human => Clock::Human,
-    };
+fn waits(stored: &[StoredRound], clock: Clock) -> BTreeMap<(&str, &str), Timestamp> {
     let open = stored.iter().filter(|stored| stored.round.clock == clock && !stored.closed);
     // In the order of their starts: the last one counts.
     open.map(|stored| ((stored.key.channel.as_str(), stored.key.conversation_id.as_str()), stored.round.started_at))

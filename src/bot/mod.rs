@@ -30,7 +30,7 @@ use crate::analysis::speech::SpeechAct;
 use crate::config::Shops;
 use crate::conversation::event::{ConversationKey, EventKind, InboundEvent};
 use crate::conversation::model::Conversation;
-use crate::conversation::outgoing::{PushKind, Webhook};
+use crate::conversation::outgoing::{PushKind, Webhook, is_wanted};
 use crate::conversation::store::{Decide, Recorded, Store, StoreError, StoredDecision};
 use crate::conversation::timer::Timer;
 use crate::faq::scope::Place;
@@ -209,19 +209,8 @@ impl Bot {
     #[must_use]
     pub fn timers(&self, key: &ConversationKey, facts: &Conversation) -> Vec<Timer> {
         let policy = self.shops.policy_or_default(&key.shop);
-        let speaks = self.pushes(PushKind::Reply, &key.shop, Some(&key.channel));
+        let speaks = is_wanted(&self.webhooks, PushKind::Reply, &key.shop, Some(&key.channel));
         timers(facts, policy, &policy.channel(&key.channel), speaks)
-    }
-
-    /// Whether some endpoint gets pushes of this kind.
-    fn pushes(&self, kind: PushKind, shop: &str, channel: Option<&str>) -> bool {
-        self.webhooks.iter().any(|webhook| webhook.wants(kind, shop, channel))
-    }
-
-    /// The shops it serves.
-    #[must_use]
-    pub fn shops(&self) -> &Shops {
-        &self.shops
     }
 
     /// The endpoints that get its pushes.

@@ -1,10 +1,11 @@
 //! Which pushes a decision makes: its replies where they are pushed, and what others subscribe to.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::decision::Decision;
 use super::reading::Reading;
-use crate::conversation::outgoing::{Outgoing, PushKind, stable_id};
+use crate::conversation::outgoing::{Outgoing, PushKind, Webhook, stable_id};
 use crate::reply::policy::Delivery;
 use crate::reply::{Choice, Rule};
 
@@ -52,18 +53,20 @@ fn to_subscribers<'a>(
         if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
             data.extend(more.clone());
         }
-        let parts = [webhook.name.as_str(), kind.name(), channel, shop, event.message_id.as_str()];
-        Outgoing {
-            id: stable_id("msg_", &parts),
-            endpoint: webhook.name.clone(),
-            kind: kind.name().to_owned(),
-            conversation: Some(event.conversation()),
-            body: body(kind, reading.now, data),
-        }
+        let about = [channel, shop, event.message_id.as_str()];
+        Outgoing { conversation: Some(event.conversation()), ..push(webhook, kind, &about, reading.now, &data) }
     })
 }
 
-/// The body of a push: type, time and data, as Standard Webhooks recommends.
-pub(super) fn body(kind: PushKind, now: jiff::Timestamp, data: Value) -> String {
-    json!({ "type": kind.name(), "timestamp": now, "data": data }).to_string()
+/// A push to an endpoint, in the shape that Standard Webhooks recommends: type, time and data. Its id follows from the
+/// endpoint, the kind and what it is about.
+pub(super) fn push(webhook: &Webhook, kind: PushKind, about: &[&str], now: Timestamp, data: &Value) -> Outgoing {
+    let parts: Vec<&str> = [webhook.name.as_str(), kind.name()].into_iter().chain(about.iter().copied()).collect();
+    Outgoing {
+        id: stable_id("msg_", &parts),
+        endpoint: webhook.name.clone(),
+        kind: kind.name().to_owned(),
+        conversation: None,
+        body: json!({ "type": kind.name(), "timestamp": now, "data": data }).to_string(),
+    }
 }

@@ -12,7 +12,7 @@ use crate::conversation::desk::{Desk, Place as QueuePlace};
 use crate::conversation::event::{EventKind, InboundEvent};
 use crate::conversation::incident::{Contradicted, Incident};
 use crate::conversation::model::Conversation;
-use crate::conversation::outgoing::Webhook;
+use crate::conversation::outgoing::{PushKind, Webhook, is_wanted};
 use crate::conversation::store::Before;
 use crate::conversation::timer::{Timer, TimerKind};
 use crate::faq::scope::Place;
@@ -145,14 +145,9 @@ impl Reading {
 
     /// Timers that run in a conversation of this shop and channel.
     pub fn timers(&self, conversation: &Conversation) -> Vec<Timer> {
-        timers(conversation, &self.policy, &self.channel, self.speaks())
-    }
-
-    /// Whether a reply that comes by itself has somewhere to go.
-    fn speaks(&self) -> bool {
-        use crate::conversation::outgoing::PushKind;
         let (shop, channel) = (self.event.shop.as_str(), self.event.channel.as_str());
-        self.webhooks.iter().any(|webhook| webhook.wants(PushKind::Reply, shop, Some(channel)))
+        let speaks = is_wanted(&self.webhooks, PushKind::Reply, shop, Some(channel));
+        timers(conversation, &self.policy, &self.channel, speaks)
     }
 
     /// The timer that fires; none when the facts have changed since it was looked at.

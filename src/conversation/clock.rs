@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::model::Conversation;
 
 /// Which reply ends the wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
     /// Any reply, the bot's too.

@@ -78,6 +78,12 @@ impl Webhook {
     }
 }
 
+/// Whether some endpoint gets pushes of this kind from this shop and channel.
+#[must_use]
+pub fn is_wanted(webhooks: &[Webhook], kind: PushKind, shop: &str, channel: Option<&str>) -> bool {
+    webhooks.iter().any(|webhook| webhook.wants(kind, shop, channel))
+}
+
 /// An id that is the same whenever the same parts are named: `prefix` and 24 hex digits of a SHA-256.
 #[must_use]
 pub fn stable_id(prefix: &str, parts: &[&str]) -> String {

@@ -139,6 +139,15 @@ impl Phase {
         }
     }
 
+    /// The agent who has it, where the channel tells.
+    #[must_use]
+    pub fn agent(&self) -> Option<&str> {
+        match self {
+            Self::Assigned { agent, .. } => agent.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The bot gave it away, to the queue or to a human.
     #[must_use]
     pub fn is_handed_over(&self) -> bool {

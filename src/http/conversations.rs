@@ -15,7 +15,7 @@ use super::error::{ApiError, Problem};
 use super::params::{Of, Params, limit};
 use crate::analysis::mask::mask;
 use crate::bot::now;
-use crate::conversation::event::{Context, EventKind, InboundEvent};
+use crate::conversation::event::{Context, ConversationKey, EventKind, InboundEvent};
 use crate::conversation::inbound::id;
 use crate::conversation::phase::Phase;
 use crate::conversation::store::{ConversationFilter, StoredConversation, StoredDecision, StoredEvent};
@@ -132,13 +132,15 @@ pub(super) async fn get(
 ) -> Result<Json<Whole>, ApiError> {
     caller.require(Permission::Read)?;
     let key = of.key(id, &caller)?;
-    let stored = app.bot.store().conversation(&key).await?.ok_or_else(|| unknown(&key.conversation_id))?;
+    let stored = known(&app, &key).await?;
     let timers = app.bot.timers(&stored.key, &stored.facts);
     Ok(Json(Whole { timers, listed: stored.into() }))
 }
 
-fn unknown(id: &str) -> ApiError {
-    ApiError::not_found(format!("no conversation `{id}` of this shop and channel"))
+async fn known(app: &App, key: &ConversationKey) -> Result<StoredConversation, ApiError> {
+    let stored = app.bot.store().conversation(key).await?;
+    let unknown = || format!("no conversation `{}` of this shop and channel", key.conversation_id);
+    stored.ok_or_else(|| ApiError::not_found(unknown()))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -187,7 +189,7 @@ pub(super) async fn events(
     caller.require(Permission::Read)?;
     let limit = limit(of.limit)?;
     let key = Of { shop: of.shop, channel: of.channel }.key(id, &caller)?;
-    let stored = app.bot.store().conversation(&key).await?.ok_or_else(|| unknown(&key.conversation_id))?;
+    let stored = known(&app, &key).await?;
     // One more than asked for tells whether there are more.
     let mut events = app.bot.store().history(&key, of.from, limit + 1).await?;
     let next = events.get(limit as usize).map(|more| more.seq);
@@ -260,7 +262,7 @@ async fn moved(
     let now = now();
     let (shop, channel) = (id("shop", body.shop)?.to_string(), id("channel", body.channel)?.to_string());
     let key = Of { shop, channel }.key(conversation_id, caller)?;
-    let stored = app.bot.store().conversation(&key).await?.ok_or_else(|| unknown(&key.conversation_id))?;
+    let stored = known(app, &key).await?;
     let event = InboundEvent {
         shop: id("shop", key.shop)?,
         channel: id("channel", key.channel)?,

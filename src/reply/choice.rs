@@ -169,9 +169,7 @@ impl Choice {
             _ => None,
         }
     }
-}
 
-impl Choice {
     pub(super) fn new(action: Action, rule: Rule, parts: Vec<Part>) -> Self {
         Self { action, rule, parts, confidence: None, event: None, hands_over: false }
     }

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Zoned};
 use serde::{Deserialize, Serialize};
 
+use crate::conversation::clock::Clock;
 use crate::faq::script::{AgentsState, Profile};
 use crate::hours::Week;
 use crate::matching::Thresholds;
@@ -86,17 +87,6 @@ impl ChannelPolicy {
     }
 }
 
-/// Whose replies a platform counts for its reply rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Counted {
-    /// Any reply, the bot's too.
-    Any,
-    /// Only a human's.
-    #[default]
-    Human,
-}
-
 /// How the bot behaves for one shop. Every value has a default.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -128,8 +118,8 @@ pub struct ShopPolicy {
     pub reply_minutes: u32,
     /// When the platform assesses replies.
     pub window: Week,
-    /// Whose replies the platform counts.
-    pub counted: Counted,
+    /// Whose replies the platform counts for its reply rate.
+    pub counted: Clock,
     /// Minutes without any reply, inside the window, after which the holding script goes out; 0 for never.
     pub guard_minutes: u32,
     /// Minutes for which a human's message keeps the bot silent.
@@ -140,7 +130,7 @@ pub struct ShopPolicy {
     pub misses: u32,
     /// Minutes of silence after which a conversation is closed; 0 for never.
     pub idle_minutes: u32,
-    /// When reminders and closing scripts are not sent.
+    /// When reminders, and closing scripts after a long silence, are not sent.
     pub quiet_hours: Week,
     /// Minutes before waiting and off-hours scripts are sent again.
     pub repeat_minutes: u32,
@@ -176,7 +166,7 @@ impl Default for ShopPolicy {
             regreet_hours: 24,
             reply_minutes: 5,
             window: Week::daily(8 * 60..23 * 60),
-            counted: Counted::default(),
+            counted: Clock::Human,
             guard_minutes: 4,
             human_minutes: 5,
             hand_back_minutes: 30,

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::conversation::clock::Clock;
 use crate::hours::Week;
 use crate::report::projection::{Progress, Projection};
 
@@ -31,16 +32,6 @@ pub struct Window {
     pub week: Week,
     /// Zone of the hours and of the day.
     pub zone: TimeZone,
-}
-
-/// Which replies end a wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Clock {
-    /// Any reply, the bot's too.
-    Any,
-    /// A human's.
-    Human,
 }
 
 /// Whose ledger is asked for.

@@ -14,7 +14,6 @@ use crate::conversation::event::{ConversationKey, InboundEvent};
 use crate::conversation::incident::Incident;
 use crate::conversation::model::Conversation;
 use crate::conversation::outgoing::Outgoing;
-use crate::conversation::phase::Phase;
 
 /// An event that waits to be recorded.
 pub(super) struct Arrival {
@@ -95,7 +94,8 @@ pub(super) fn settle<'a>(
             continue;
         }
         let key = event.conversation();
-        let conversation = loaded.conversations.remove(&key).unwrap_or_default();
+        let touched = changes.conversations.remove(&key).map(|touched| touched.facts);
+        let conversation = touched.or_else(|| loaded.conversations.remove(&key)).unwrap_or_default();
         let desk = loaded.desks.get(event.shop.as_str()).unwrap_or(&nobody);
         let before = Before { conversation: &conversation, incidents: &loaded.incidents, desk };
         let outcome = catch_unwind(AssertUnwindSafe(|| decide(&before)))
@@ -105,7 +105,6 @@ pub(super) fn settle<'a>(
         }
         fresh.insert(id, changes.events.len());
         answers.push(Recorded::New(outcome.decision.clone()));
-        loaded.conversations.insert(key.clone(), outcome.conversation.clone());
         changes.take(event, *now, identity, key, &conversation, outcome);
     }
     Ok((answers, changes))
@@ -151,19 +150,11 @@ fn move_on(desk: &mut Desk, before: &Conversation, after: &Conversation) {
         }
         desk.queue.extend(waiting(after));
     }
-    let (left, took) = (agent_of(before), agent_of(after));
+    let (left, took) = (before.phase.agent(), after.phase.agent());
     if left != took {
         for seat in &mut desk.seats {
             let id = Some(seat.agent.id.as_str());
             seat.load = seat.load.saturating_sub(u32::from(left == id)).saturating_add(u32::from(took == id));
         }
-    }
-}
-
-/// The agent who has a conversation.
-pub(super) fn agent_of(conversation: &Conversation) -> Option<&str> {
-    match &conversation.phase {
-        Phase::Assigned { agent, .. } => agent.as_deref(),
-        _ => None,
     }
 }

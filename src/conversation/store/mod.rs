@@ -184,9 +184,6 @@ pub trait Store: Send + Sync {
     /// Conversations that were told of an incident, in the order of their keys.
     fn told<'a>(&'a self, incident: &'a str) -> Answer<'a, Vec<Told>>;
 
-    /// Puts pushes into the outbox; those whose id is there already are left alone.
-    fn enqueue<'a>(&'a self, outgoing: &'a [Outgoing], now: Timestamp) -> Answer<'a, ()>;
-
     /// Takes pushes that are due, in order within a conversation, and keeps others from taking them until `lease`. Those
     /// of `busy` endpoints stay.
     fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>>;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::outbox::insert_outgoing;
+use super::outbox::push_all;
 use super::{Db, EngineStore, Transaction, millis, timestamp};
 use crate::conversation::desk::{Agent, Desk, Seat, Waiting};
 use crate::conversation::event::ConversationKey;
@@ -148,9 +148,4 @@ impl EngineStore {
             })
             .collect()
     }
-}
-
-async fn push_all(transaction: &mut Transaction, outgoing: &[Outgoing], now: Timestamp) -> Result<(), StoreError> {
-    let rows: Vec<(Outgoing, Timestamp)> = outgoing.iter().map(|outgoing| (outgoing.clone(), now)).collect();
-    insert_outgoing(transaction, &rows).await
 }

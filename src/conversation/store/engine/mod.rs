@@ -234,10 +234,6 @@ impl Store for EngineStore {
         patient(self.told(incident))
     }
 
-    fn enqueue<'a>(&'a self, outgoing: &'a [Outgoing], now: Timestamp) -> Answer<'a, ()> {
-        patient(self.enqueue(outgoing, now))
-    }
-
     fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>> {
         patient(self.claim(now, lease, limit, busy))
     }

@@ -39,6 +39,16 @@ pub(super) async fn insert_outgoing(
     Ok(())
 }
 
+/// Writes pushes that were made at one moment.
+pub(super) async fn push_all(
+    transaction: &mut Transaction,
+    outgoing: &[Outgoing],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows: Vec<(Outgoing, Timestamp)> = outgoing.iter().map(|outgoing| (outgoing.clone(), now)).collect();
+    insert_outgoing(transaction, &rows).await
+}
+
 const COLUMNS: &str = "o.seq, o.id, o.endpoint, o.kind, o.channel, o.shop, o.conversation_id, o.body, o.state,
                        o.attempts, o.created_at, o.due_at, o.error";
 
@@ -51,13 +61,6 @@ fn push_due(query: &mut QueryBuilder<Db>, now: Timestamp, busy: &[&str]) {
 }
 
 impl EngineStore {
-    pub(super) async fn enqueue(&self, outgoing: &[Outgoing], now: Timestamp) -> Result<(), StoreError> {
-        let rows: Vec<(Outgoing, Timestamp)> = outgoing.iter().map(|outgoing| (outgoing.clone(), now)).collect();
-        let mut transaction = self.writing().await?;
-        insert_outgoing(&mut transaction, &rows).await?;
-        Ok(transaction.commit().await?)
-    }
-
     pub(super) async fn claim(
         &self,
         now: Timestamp,
@@ -203,13 +206,12 @@ impl EngineStore {
         outgoing: &[Outgoing],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let rows: Vec<(Outgoing, Timestamp)> = outgoing.iter().map(|outgoing| (outgoing.clone(), now)).collect();
         let mut transaction = self.writing().await?;
         let sql = "INSERT INTO digests (shop, day) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         let fresh =
             sqlx::query(sql).bind(shop).bind(day.to_string()).execute(&mut *transaction).await?.rows_affected() > 0;
         if fresh {
-            insert_outgoing(&mut transaction, &rows).await?;
+            push_all(&mut transaction, outgoing, now).await?;
         }
         transaction.commit().await?;
         Ok(fresh)

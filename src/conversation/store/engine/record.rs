@@ -10,7 +10,7 @@ use super::outbox::insert_outgoing;
 use super::{Db, HOUR, LOCK, LOCKS_ROWS, Transaction, begin, millis, portions, push_keys};
 use crate::conversation::clock::Clock;
 use crate::conversation::event::ConversationKey;
-use crate::conversation::store::batch::{Arrival, Changes, Loaded, NewEvent, Touched, agent_of, event_key, settle};
+use crate::conversation::store::batch::{Arrival, Changes, Loaded, NewEvent, Touched, event_key, settle};
 use crate::conversation::store::{Recorded, StoreError, StoredDecision};
 
 pub(super) async fn record(pool: &Pool<Db>, arrivals: &[&Arrival]) -> Result<Vec<Recorded>, StoreError> {
@@ -194,7 +194,7 @@ async fn write_conversations(
         row.push_bind(touched.customer_id.clone()).push_bind(facts).push_bind(millis(touched.now));
         row.push_bind(conversation.phase.name().to_owned());
         row.push_bind(conversation.audience.map(|audience| audience.name().to_owned()));
-        row.push_bind(agent_of(conversation).map(str::to_owned));
+        row.push_bind(conversation.phase.agent().map(str::to_owned));
         row.push_bind(conversation.phase.queued_since().map(millis));
         row.push_bind(conversation.last_human_at.map(millis)).push_bind(touched.due_at.map(millis));
         row.push_bind(millis(touched.now) / HOUR);
