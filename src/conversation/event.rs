@@ -116,38 +116,55 @@ impl EventKind {
 #[serde(deny_unknown_fields, default)]
 pub struct Context {
     /// Name by which the customer may be addressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
     /// New or returning, when the channel knows better than the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerKind>,
     /// State of the agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agents: Option<AgentsState>,
     /// Place in the queue, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_position: Option<u32>,
     /// Expected wait in minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_minutes: Option<u32>,
     /// Platform, when it is not the shop's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     /// Category of the product asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
     /// Product asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
     /// Region of the delivery address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Carrier of the parcel.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<String>,
     /// Order asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
     /// State of that order: `unpaid`, `paid`, `shipped`, `delivered`, `refunding`, `refunded`, `closed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub order_state: Option<OrderState>,
     /// The customer's rank with the shop, such as `vip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
     /// Desk that the conversation is for, when the channel knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Audience>,
     /// Tracking number of the parcel.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tracking_no: Option<String>,
     /// When the parcel leaves or left, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ship_time: Option<String>,
     /// When the order was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ordered_at: Option<Timestamp>,
 }
 

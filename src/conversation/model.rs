@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::event::Context;
+use super::outgoing::stable_id;
 use super::phase::Phase;
 use super::timer::TimerKind;
 use crate::analysis::language::Language;
@@ -60,7 +61,8 @@ pub struct UnpaidOrder {
     pub context: Box<Context>,
 }
 
-/// What is known of a conversation before an event. A new one is all default.
+/// What is known of a conversation before an event. A new one is all default, and what is still so is not stored: rows
+/// stay small.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Conversation {
@@ -69,53 +71,81 @@ pub struct Conversation {
     /// Events so far: the number of the next one.
     pub events: u64,
     /// The desk it is for.
+    #[serde(skip_serializing_if = "is_default")]
     pub audience: Option<Audience>,
     /// When the customer last wrote.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_customer_at: Option<Timestamp>,
     /// When the customer began to wait for any reply; none when nobody waits.
+    #[serde(skip_serializing_if = "is_default")]
     pub waiting_since: Option<Timestamp>,
     /// When the customer began to wait for a human; none when a human has replied since.
+    #[serde(skip_serializing_if = "is_default")]
     pub waiting_for_human_since: Option<Timestamp>,
     /// When a human last wrote.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_human_at: Option<Timestamp>,
     /// When the bot last wrote.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_reply_at: Option<Timestamp>,
     /// Entries sent, in order of their first sending.
+    #[serde(skip_serializing_if = "is_default")]
     pub entries: Vec<SentEntry>,
     /// Scripts sent, a kind once.
+    #[serde(skip_serializing_if = "is_default")]
     pub scripts: Vec<SentScript>,
     /// Entries of the menu that is open, in its order.
+    #[serde(skip_serializing_if = "is_default")]
     pub menu: Vec<String>,
     /// Ids of incidents told.
+    #[serde(skip_serializing_if = "is_default")]
     pub incidents: Vec<String>,
     /// Bot replies since a human wrote or the customer paused.
+    #[serde(skip_serializing_if = "is_default")]
     pub replies_in_a_row: u32,
     /// Questions in a row that nothing was found for.
+    #[serde(skip_serializing_if = "is_default")]
     pub misses: u32,
     /// The customer's last message wanted no reply: thanks, a farewell, an advertisement.
+    #[serde(skip_serializing_if = "is_default")]
     pub courtesy: bool,
     /// Place in the queue that the customer was last told.
+    #[serde(skip_serializing_if = "is_default")]
     pub told_position: Option<u32>,
     /// Canonical text of the customer's last message.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_text: String,
     /// How often in a row `last_text` came.
+    #[serde(skip_serializing_if = "is_default")]
     pub same_text: u32,
     /// Canonical text of the customer's last question that an entry answered.
+    #[serde(skip_serializing_if = "is_default")]
     pub question: String,
     /// Language of the customer's last message that had one.
+    #[serde(skip_serializing_if = "is_default")]
     pub language: Option<Language>,
-    /// Texts of the bot's last replies, by which an echo is recognised; one that came back is taken out.
+    /// Digests of the bot's last replies, by which an echo is recognised; one that came back is taken out.
+    #[serde(skip_serializing_if = "is_default")]
     pub echoes: Vec<String>,
     /// Ids of the bot's last replies, for channels that pass them back.
+    #[serde(skip_serializing_if = "is_default")]
     pub reply_ids: Vec<String>,
     /// Messages that wait to be answered together.
+    #[serde(skip_serializing_if = "is_default")]
     pub bubbles: Option<Bubbles>,
     /// An order that waits for its payment.
+    #[serde(skip_serializing_if = "is_default")]
     pub unpaid: Option<UnpaidOrder>,
     /// For each kind of timer, when one last fired.
+    #[serde(skip_serializing_if = "is_default")]
     pub fired: BTreeMap<TimerKind, Timestamp>,
     /// The customer had another conversation with the shop before this one.
+    #[serde(skip_serializing_if = "is_default")]
     pub returning: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Conversation {
@@ -154,7 +184,28 @@ impl Conversation {
     pub fn is_echo(&self, id: Option<&str>, text: &str) -> bool {
         match id {
             Some(id) => self.reply_ids.iter().any(|known| known == id),
-            None => self.echoes.iter().any(|known| known == text),
+            None => self.echoes.contains(&digest(text)),
         }
     }
+
+    /// The conversation without what was written in it and what was known of who wrote: where it is in its life, its
+    /// clocks and its count of events.
+    #[must_use]
+    pub fn without_words(self) -> Self {
+        Self {
+            last_text: String::new(),
+            question: String::new(),
+            same_text: 0,
+            echoes: Vec::new(),
+            bubbles: None,
+            unpaid: None,
+            ..self
+        }
+    }
+}
+
+/// What is kept of a reply to know it again: 24 hex digits.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    stable_id("", &[text])
 }

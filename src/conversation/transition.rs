@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::event::{EventKind, InboundEvent};
-use super::model::{Bubbles, Conversation, SentEntry, SentScript, UnpaidOrder};
+use super::model::{Bubbles, Conversation, SentEntry, SentScript, UnpaidOrder, digest};
 use super::phase::{NotAssigned, Step};
 use super::timer::{Timer, TimerKind};
 use crate::analysis::language::Language;
@@ -184,7 +184,8 @@ impl Conversation {
         match &event.echo_of {
             Some(id) => self.reply_ids.retain(|known| known != id),
             None => {
-                if let Some(place) = self.echoes.iter().position(|known| *known == event.text) {
+                let digest = digest(&event.text);
+                if let Some(place) = self.echoes.iter().position(|known| *known == digest) {
                     self.echoes.remove(place);
                 }
             }
@@ -228,8 +229,8 @@ impl Conversation {
             self.waiting_since = None;
             self.last_reply_at = Some(now);
             self.replies_in_a_row += 1;
-            extend(&mut self.echoes, &sent.texts);
-            extend(&mut self.reply_ids, &sent.ids);
+            extend(&mut self.echoes, sent.texts.iter().map(|text| digest(text)));
+            extend(&mut self.reply_ids, sent.ids.iter().cloned());
         }
         if let Some(entry_id) = &sent.entry_id {
             match self.entries.iter_mut().find(|known| known.entry_id == *entry_id) {
@@ -259,7 +260,7 @@ impl Conversation {
 }
 
 /// Appends, and forgets the oldest.
-fn extend(known: &mut Vec<String>, fresh: &[String]) {
-    known.extend(fresh.iter().cloned());
+fn extend(known: &mut Vec<String>, fresh: impl Iterator<Item = String>) {
+    known.extend(fresh);
     known.drain(..known.len().saturating_sub(ECHOES));
 }

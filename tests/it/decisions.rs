@@ -8,7 +8,7 @@ use yingda::analysis::speech::SpeechAct::{
 };
 use yingda::conversation::event::EventKind;
 use yingda::conversation::event::EventKind::{AgentMessage, Closed, Media, OrderPaid, OrderUnpaid, Recalled, System};
-use yingda::conversation::model::{Conversation, SentEntry, SentScript};
+use yingda::conversation::model::{Conversation, SentEntry, SentScript, digest};
 use yingda::conversation::phase::Phase;
 use yingda::conversation::timer::Timer;
 use yingda::faq::script::AgentsState::{Busy, OffHours};
@@ -158,7 +158,7 @@ impl Scene {
     }
 
     fn echoes(mut self, text: &str) -> Self {
-        self.conversation.echoes.push(text.to_owned());
+        self.conversation.echoes.push(digest(text));
         self
     }
 

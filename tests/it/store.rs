@@ -333,6 +333,10 @@ async fn conversations_are_listed_and_their_history_told(place: Place) {
     assert_eq!(listed(all.clone()).await, ["a", "b"]);
     assert_eq!(listed(ConversationFilter { phase: Some("queued".to_owned()), ..all.clone() }).await, ["b"]);
     assert_eq!(listed(ConversationFilter { before: Some(at(3)), ..all.clone() }).await, ["b"]);
+    assert_eq!(listed(ConversationFilter { limit: 1, ..all.clone() }).await, ["a"]);
+    assert_eq!(listed(ConversationFilter { by_wait: true, ..all.clone() }).await, ["b"]);
+    let customer_id = Some("customer of b".to_owned());
+    assert_eq!(listed(ConversationFilter { customer_id, ..all.clone() }).await, ["b"]);
     assert_eq!(listed(ConversationFilter { shop: Some("other".to_owned()), ..all }).await, Vec::<String>::new());
     let history = store.history(&key("a"), 0, 10).await.unwrap();
     let texts: Vec<&str> = history.iter().map(|event| event.event["text"].as_str().unwrap()).collect();
@@ -508,16 +512,32 @@ async fn an_erased_customer_leaves_nothing_but_ids(place: Place) {
 
 async fn who_wrote_in_another_s_conversation_is_erased_from_it(place: Place) {
     let store = place.open().await;
-    store.record(event("a", "1", "x"), at(0), plainly("x")).await.unwrap();
-    let bob = InboundEvent { customer_id: id("bob"), ..(*event("a", "2", "电话 13812345678")).clone() };
-    let pushes = with(|outcome| {
-        outcome.conversation.last_text = "电话13812345678".to_owned();
-        outcome.outgoing = vec![push("p", "e", Some("a"))];
-    });
-    store.record(Arc::new(bob), at(1), pushes).await.unwrap();
+    let bob = |conversation: &str, message: &str| {
+        let event = event(conversation, message, "电话 13812345678");
+        Arc::new(InboundEvent { customer_id: id("bob"), ..(*event).clone() })
+    };
+    let pushes = || {
+        with(|outcome| {
+            outcome.conversation.last_text = "电话13812345678".to_owned();
+            outcome.outgoing = vec![push("p", "e", Some("a"))];
+        })
+    };
+    for conversation in ["a", "b"] {
+        store.record(event(conversation, &format!("{conversation}1"), "x"), at(0), plainly("x")).await.unwrap();
+    }
+    store.record(bob("a", "a2"), at(1), pushes()).await.unwrap();
     let erased = store.erase("web", "demo", "bob").await.unwrap();
-    assert_eq!((erased.conversations, erased.events, erased.pushes), (1, 1, 1), "with its facts and pushes");
+    assert_eq!((erased.conversations, erased.events, erased.pushes), (1, 1, 1), "what he said, and its pushes");
+    let left = store.conversation(&key("a")).await.unwrap().expect("it is another's");
+    assert_eq!((left.facts.events, left.facts.last_text.as_str(), left.customer_id.as_str()), (2, "", "customer of a"));
     assert_eq!(store.history(&key("a"), 0, 10).await.unwrap().len(), 1, "what the other wrote stays");
+
+    store.record(bob("b", "b2"), at(1), plainly("y")).await.unwrap();
+    let erased = store.erase("web", "demo", "customer of b").await.unwrap();
+    assert_eq!((erased.conversations, erased.events), (1, 1));
+    let erased = store.erase("web", "demo", "bob").await.unwrap();
+    assert_eq!(erased.events, 1, "found though the conversation that he wrote in is gone");
+    assert_eq!(store.history(&key("b"), 0, 10).await.unwrap(), []);
 }
 
 async fn old_messages_are_deleted_and_new_ones_stay(place: Place) {

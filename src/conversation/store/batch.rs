@@ -35,6 +35,8 @@ pub(super) struct Loaded {
     /// Identity and decision of events that are stored.
     pub known: HashMap<EventKey, (String, StoredDecision)>,
     pub conversations: HashMap<ConversationKey, Conversation>,
+    /// Whose conversation it is: who began it.
+    pub owners: HashMap<ConversationKey, String>,
     pub incidents: Vec<Incident>,
     /// Desks of shops that have agents.
     pub desks: HashMap<String, Desk>,
@@ -51,7 +53,8 @@ pub(super) struct NewEvent<'a> {
 
 /// A conversation to be written.
 pub(super) struct Touched {
-    pub customer_id: String,
+    /// Who began it.
+    pub owner: String,
     pub facts: Conversation,
     pub now: Timestamp,
     pub due_at: Option<Timestamp>,
@@ -65,6 +68,8 @@ pub(super) struct Changes<'a> {
     pub outgoing: Vec<(Outgoing, Timestamp)>,
     /// When the reply came, by conversation, clock and start to the millisecond, as rows know it: a row is written once.
     pub rounds: HashMap<(ConversationKey, Clock, Timestamp), Option<Timestamp>>,
+    /// When somebody wrote in a conversation of somebody else.
+    pub writers: HashMap<(ConversationKey, String), Timestamp>,
     /// Incident, conversation, customer, when.
     pub told: Vec<(String, ConversationKey, String, Timestamp)>,
 }
@@ -103,25 +108,30 @@ pub(super) fn settle<'a>(
         if let Some(desk) = loaded.desks.get_mut(event.shop.as_str()) {
             move_on(desk, &conversation, &outcome.conversation);
         }
+        let owner = loaded.owners.entry(key.clone()).or_insert_with(|| event.customer_id.to_string()).clone();
         fresh.insert(id, changes.events.len());
         answers.push(Recorded::New(outcome.decision.clone()));
-        changes.take(event, *now, identity, key, &conversation, outcome);
+        changes.take(Taken { event, now: *now, identity, owner }, key, &conversation, outcome);
     }
     Ok((answers, changes))
 }
 
+/// An event that is no redelivery, and whose conversation it came in.
+struct Taken<'a> {
+    event: &'a InboundEvent,
+    now: Timestamp,
+    identity: String,
+    owner: String,
+}
+
 impl<'a> Changes<'a> {
-    fn take(
-        &mut self,
-        event: &'a InboundEvent,
-        now: Timestamp,
-        identity: String,
-        key: ConversationKey,
-        before: &Conversation,
-        outcome: Outcome,
-    ) {
+    fn take(&mut self, taken: Taken<'a>, key: ConversationKey, before: &Conversation, outcome: Outcome) {
+        let Taken { event, now, identity, owner } = taken;
         let Outcome { conversation: facts, decision, due_at, outgoing, rounds } = outcome;
         let customer_id = event.customer_id.to_string();
+        if customer_id != owner {
+            self.writers.insert((key.clone(), customer_id.clone()), now);
+        }
         self.events.push(NewEvent { event, now, seq: facts.events, identity, decision });
         self.outgoing.extend(outgoing.into_iter().map(|outgoing| (outgoing, now)));
         for round in rounds {
@@ -133,7 +143,7 @@ impl<'a> Changes<'a> {
             let id = incident.rsplit_once('@').map_or(incident.as_str(), |(id, _)| id);
             self.told.push((id.to_owned(), key.clone(), customer_id.clone(), now));
         }
-        self.conversations.insert(key, Touched { customer_id, facts, now, due_at });
+        self.conversations.insert(key, Touched { owner, facts, now, due_at });
     }
 }
 

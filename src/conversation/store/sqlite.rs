@@ -35,7 +35,7 @@ const READERS: u32 = 2;
 const CACHE: &str = "-16384";
 
 /// Pages of the log, 4 KB each, after which they are brought into the file.
-const CHECKPOINT: &str = "4000";
+const CHECKPOINT: &str = "1000";
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 256;

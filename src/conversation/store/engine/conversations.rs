@@ -1,4 +1,4 @@
-//! Conversations as they are listed, told, exported, erased and forgotten.
+//! Conversations as they are listed, told and exported.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,14 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::query_builder::QueryBuilder;
 
-use super::{Db, EngineStore, HOUR, bind_key, millis, optional, patient, timestamp};
+use super::{Db, EngineStore, bind_key, millis, optional, timestamp};
 use crate::conversation::clock::{Clock, Round};
 use crate::conversation::event::ConversationKey;
-use crate::conversation::store::{
-    ConversationFilter, Due, Erased, StoreError, StoredConversation, StoredEvent, StoredRound,
-};
+use crate::conversation::store::{ConversationFilter, Due, StoreError, StoredConversation, StoredEvent, StoredRound};
 
 type DbRow = <Db as sqlx::Database>::Row;
 
-/// What stands in for an event whose customer was erased.
-const ERASED: &str = r#"{"erased":true}"#;
-
-/// What stands in for its decision: a redelivery gets nothing to send.
-const ERASED_DECISION: &str = r#"{"action":"silent","replies":[],"erased":true}"#;
-
-/// Rows that one transaction of a purge deletes: writers wait no longer than that.
-const PURGED_AT_ONCE: i64 = 500;
-
-const COLUMNS: &str = "SELECT channel, shop, id, customer_id, facts, updated_at, due_at FROM conversations";
+const COLUMNS: &str = "SELECT c.channel, c.shop, c.id, c.customer_id, c.facts, c.updated_at, c.due_at";
 
 impl EngineStore {
     pub(super) async fn due(&self, shop: Option<&str>, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
@@ -45,7 +34,9 @@ impl EngineStore {
     }
 
     pub(super) async fn conversation(&self, key: &ConversationKey) -> Result<Option<StoredConversation>, StoreError> {
-        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE channel = $1 AND shop = $2 AND id = $3"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{COLUMNS} FROM conversations c WHERE c.channel = $1 AND c.shop = $2 AND c.id = $3"
+        ));
         let row = bind_key(sqlx::query(sql), key).fetch_optional(&self.reader).await?;
         row.as_ref().map(stored).transpose()
     }
@@ -54,24 +45,23 @@ impl EngineStore {
         &self,
         filter: &ConversationFilter,
     ) -> Result<Vec<StoredConversation>, StoreError> {
-        let mut select = QueryBuilder::<Db>::new(COLUMNS);
-        let before = filter.before.map_or(i64::MAX, millis);
-        select.push(" WHERE active_hour <= ").push_bind(before / HOUR).push(" AND updated_at < ").push_bind(before);
-        for (column, value) in [
-            (" AND shop = ", &filter.shop),
-            (" AND phase = ", &filter.phase),
-            (" AND customer_id = ", &filter.customer_id),
-        ] {
-            if let Some(value) = value {
-                select.push(column).push_bind(value.clone());
+        let shops = match &filter.shop {
+            Some(shop) => vec![shop.clone()],
+            None => self.shops().await?,
+        };
+        let mut found = Vec::new();
+        for shop in shops {
+            let rows = select_of_shop(filter, shop).build().fetch_all(&self.reader).await?;
+            for row in &rows {
+                found.push(stored(row)?);
             }
         }
-        select.push(match filter.by_wait {
-            true => " AND queued_at IS NOT NULL ORDER BY queued_at LIMIT ",
-            false => " ORDER BY active_hour DESC, updated_at DESC LIMIT ",
-        });
-        select.push_bind(i64::from(filter.limit));
-        select.build().fetch_all(&self.reader).await?.iter().map(stored).collect()
+        match filter.by_wait {
+            true => found.sort_by_key(|stored| stored.facts.phase.queued_since()),
+            false => found.sort_by_key(|stored| std::cmp::Reverse(stored.updated_at)),
+        }
+        found.truncate(filter.limit as usize);
+        Ok(found)
     }
 
     pub(super) async fn history(
@@ -127,77 +117,44 @@ impl EngineStore {
             .collect()
     }
 
-    pub(super) async fn erase(&self, channel: &str, shop: &str, customer_id: &str) -> Result<Erased, StoreError> {
-        let mut transaction = self.writing().await?;
-        let mine = "channel = $1 AND shop = $2 AND";
-        // A conversation belongs to who began it; what others wrote in it may stand in its facts and pushes too.
-        let of_customer = "IN (SELECT id FROM conversations WHERE channel = $1 AND shop = $2 AND customer_id = $3
-             UNION SELECT conversation_id FROM events WHERE channel = $1 AND shop = $2 AND customer_id = $3)";
-        let mut counts = [0_u64; 6];
-        for (count, sql) in counts.iter_mut().zip([
-            format!("DELETE FROM outbox WHERE {mine} conversation_id {of_customer}"),
-            format!("DELETE FROM rounds WHERE {mine} conversation_id {of_customer}"),
-            format!("DELETE FROM told WHERE {mine} customer_id = $3"),
-            format!("DELETE FROM conversations WHERE {mine} id {of_customer}"),
-            // Nobody sends again what the service made itself.
-            format!("DELETE FROM events WHERE {mine} customer_id = $3 AND (message_id LIKE 'timer-%' OR message_id LIKE 'desk-%')"),
-            format!(
-                "UPDATE events SET event = '{ERASED}', decision = '{ERASED_DECISION}', identity = '', customer_id = ''
-                     WHERE {mine} customer_id = $3"
-            ),
-        ]) {
-            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(channel).bind(shop).bind(customer_id);
-            *count = query.execute(&mut *transaction).await?.rows_affected();
-        }
-        transaction.commit().await?;
-        let [pushes, _, _, conversations, _, events] = counts;
-        Ok(Erased { conversations, events, pushes })
-    }
-
-    pub(super) async fn purge(&self, shop: &str, before: Timestamp) -> Result<u64, StoreError> {
-        let mut events = 0;
-        loop {
-            let (gone, deleted) = patient(self.purge_portion(shop, before)).await?;
-            events += gone;
-            if deleted == 0 {
-                return Ok(events);
-            }
-        }
-    }
-
-    /// One transaction of a purge: how many events it deleted, and how many rows of all kinds.
-    async fn purge_portion(&self, shop: &str, before: Timestamp) -> Result<(u64, u64), StoreError> {
-        let mut transaction = self.writing().await?;
-        let (mut events, mut deleted) = (0, 0);
-        for (table, id, old) in [
-            ("events", "channel, shop, message_id", "received_at < $2"),
-            ("conversations", "channel, shop, id", "active_hour <= $2 / 3600000 AND updated_at < $2"),
-            ("rounds", "channel, shop, conversation_id, clock, started_at", "started_at < $2"),
-            ("told", "incident, channel, shop, conversation_id", "at < $2"),
-            ("outbox", "seq", "created_at < $2 AND state <> 'pending'"),
-        ] {
-            let sql = format!(
-                "DELETE FROM {table} WHERE ({id}) IN
-                 (SELECT {id} FROM {table} WHERE shop = $1 AND {old} LIMIT $3)"
-            );
-            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(shop).bind(millis(before)).bind(PURGED_AT_ONCE);
-            let gone = query.execute(&mut *transaction).await?.rows_affected();
-            deleted += gone;
-            events += if table == "events" { gone } else { 0 };
-        }
-        transaction.commit().await?;
-        Ok((events, deleted))
-    }
-
     pub(super) async fn shops(&self) -> Result<Vec<String>, StoreError> {
         // From shop to shop through the index: reading all conversations for a few names would take long.
-        let sql = "WITH RECURSIVE known (shop) AS (SELECT min(shop) FROM conversations UNION ALL
-                   SELECT (SELECT min(shop) FROM conversations WHERE shop > known.shop) FROM known
+        let sql = "WITH RECURSIVE known (shop) AS (SELECT min(shop) FROM events UNION ALL
+                   SELECT (SELECT min(shop) FROM events WHERE shop > known.shop) FROM known
                    WHERE known.shop IS NOT NULL)
                    SELECT shop FROM known WHERE shop IS NOT NULL";
         let rows = sqlx::query(sql).fetch_all(&self.reader).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
+}
+
+/// Conversations of a shop: by their wait, by their customer, or by their last events.
+fn select_of_shop(filter: &ConversationFilter, shop: String) -> QueryBuilder<Db> {
+    let mut select = QueryBuilder::<Db>::new(COLUMNS);
+    let by_event = !filter.by_wait && filter.customer_id.is_none();
+    if by_event {
+        // In this order, whatever the planner thinks: the latest events first, then whether they are the last ones.
+        select.push(
+            " FROM events e CROSS JOIN conversations c WHERE c.channel = e.channel AND c.shop = e.shop
+             AND c.id = e.conversation_id AND c.events = e.seq AND c.updated_at = e.received_at AND e.shop = ",
+        );
+    } else {
+        select.push(" FROM conversations c WHERE c.shop = ");
+    }
+    select.push_bind(shop);
+    for (column, value) in [(" AND c.phase = ", &filter.phase), (" AND c.customer_id = ", &filter.customer_id)] {
+        if let Some(value) = value {
+            select.push(column).push_bind(value.clone());
+        }
+    }
+    let latest = if by_event { "e.received_at" } else { "c.updated_at" };
+    select.push(format!(" AND {latest} < ")).push_bind(filter.before.map_or(i64::MAX, millis));
+    match filter.by_wait {
+        true => select.push(" AND c.queued_at IS NOT NULL ORDER BY c.queued_at"),
+        false => select.push(format!(" ORDER BY {latest} DESC")),
+    };
+    select.push(" LIMIT ").push_bind(i64::from(filter.limit));
+    select
 }
 
 fn key(row: &DbRow) -> Result<ConversationKey, StoreError> {

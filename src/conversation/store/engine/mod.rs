@@ -3,6 +3,7 @@
 
 mod conversations;
 mod desk;
+mod forget;
 mod outbox;
 mod record;
 
@@ -164,9 +165,6 @@ fn push_keys<'r, const N: usize>(builder: &mut QueryBuilder<Db>, keys: impl Iter
     });
     builder.push(") AS k");
 }
-
-/// Milliseconds of an hour.
-const HOUR: i64 = 3_600_000;
 
 fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()

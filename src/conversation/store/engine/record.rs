@@ -7,7 +7,7 @@ use sqlx::query_builder::QueryBuilder;
 use sqlx::{Pool, Row};
 
 use super::outbox::insert_outgoing;
-use super::{Db, HOUR, LOCK, LOCKS_ROWS, Transaction, begin, millis, portions, push_keys};
+use super::{Db, LOCK, LOCKS_ROWS, Transaction, begin, millis, portions, push_keys};
 use crate::conversation::clock::Clock;
 use crate::conversation::event::ConversationKey;
 use crate::conversation::store::batch::{Arrival, Changes, Loaded, NewEvent, Touched, event_key, settle};
@@ -60,7 +60,7 @@ async fn load(transaction: &mut Transaction, arrivals: &[&Arrival]) -> Result<Lo
 /// Rows of conversations that are new, so that they can be locked like the others; undone with the transaction.
 async fn reserve(transaction: &mut Transaction, keys: &[(ConversationKey, &str)]) -> Result<(), StoreError> {
     let mut insert = QueryBuilder::<Db>::new(
-        "INSERT INTO conversations (channel, shop, id, customer_id, facts, updated_at, phase, active_hour) ",
+        "INSERT INTO conversations (channel, shop, id, customer_id, facts, updated_at, phase, events) ",
     );
     insert.push_values(keys, |mut row, (key, customer_id)| {
         row.push_bind(key.channel.clone()).push_bind(key.shop.clone()).push_bind(key.conversation_id.clone());
@@ -80,12 +80,13 @@ async fn read_conversations(
     keys: &[(ConversationKey, &str)],
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    let mut select = QueryBuilder::<Db>::new("SELECT c.channel, c.shop, c.id, c.facts FROM ");
+    let mut select = QueryBuilder::<Db>::new("SELECT c.channel, c.shop, c.id, c.facts, c.customer_id FROM ");
     push_keys(&mut select, keys.iter().map(|(key, _)| parts(key)));
     select.push(" JOIN conversations c ON c.channel = k.column1 AND c.shop = k.column2 AND c.id = k.column3");
     select.push(LOCK);
     for row in select.build().fetch_all(&mut **transaction).await? {
         let key = ConversationKey { channel: row.try_get(0)?, shop: row.try_get(1)?, conversation_id: row.try_get(2)? };
+        loaded.owners.insert(key.clone(), row.try_get(4)?);
         loaded.conversations.insert(key, serde_json::from_str(row.try_get(3)?)?);
     }
     Ok(())
@@ -149,6 +150,11 @@ async fn write(transaction: &mut Transaction, changes: Changes<'_>) -> Result<()
     for portion in portions(&rounds) {
         write_rounds(transaction, portion).await?;
     }
+    let mut writers: Vec<WriterRow> = changes.writers.into_iter().collect();
+    writers.sort_unstable();
+    for portion in portions(&writers) {
+        write_writers(transaction, portion).await?;
+    }
     for portion in portions(&changes.told) {
         write_told(transaction, portion).await?;
     }
@@ -186,23 +192,23 @@ async fn write_conversations(
     }
     let mut upsert = QueryBuilder::<Db>::new(
         "INSERT INTO conversations (channel, shop, id, customer_id, facts, updated_at, phase, audience, agent, queued_at,
-         human_at, due_at, active_hour) ",
+         human_at, due_at, events) ",
     );
     upsert.push_values(rows, |mut row, (key, touched, facts)| {
         let conversation = &touched.facts;
         row.push_bind(key.channel.clone()).push_bind(key.shop.clone()).push_bind(key.conversation_id.clone());
-        row.push_bind(touched.customer_id.clone()).push_bind(facts).push_bind(millis(touched.now));
+        row.push_bind(touched.owner.clone()).push_bind(facts).push_bind(millis(touched.now));
         row.push_bind(conversation.phase.name().to_owned());
         row.push_bind(conversation.audience.map(|audience| audience.name().to_owned()));
         row.push_bind(conversation.phase.agent().map(str::to_owned));
         row.push_bind(conversation.phase.queued_since().map(millis));
         row.push_bind(conversation.last_human_at.map(millis)).push_bind(touched.due_at.map(millis));
-        row.push_bind(millis(touched.now) / HOUR);
+        row.push_bind(i64::try_from(conversation.events).unwrap_or(i64::MAX));
     });
     upsert.push(
         " ON CONFLICT (channel, shop, id) DO UPDATE SET facts = excluded.facts, updated_at = excluded.updated_at,
           phase = excluded.phase, audience = excluded.audience, agent = excluded.agent, queued_at = excluded.queued_at,
-          human_at = excluded.human_at, due_at = excluded.due_at, active_hour = excluded.active_hour",
+          human_at = excluded.human_at, due_at = excluded.due_at, events = excluded.events",
     );
     upsert.build().execute(&mut **transaction).await?;
     Ok(())
@@ -218,9 +224,22 @@ async fn write_rounds(transaction: &mut Transaction, rounds: &[RoundRow]) -> Res
         row.push_bind(clock.name().to_owned()).push_bind(millis(*started_at)).push_bind(replied_at.map(millis));
     });
     upsert.push(
-        " ON CONFLICT (channel, shop, conversation_id, clock, started_at) DO UPDATE SET
+        " ON CONFLICT (shop, started_at, channel, conversation_id, clock) DO UPDATE SET
           replied_at = coalesce(rounds.replied_at, excluded.replied_at)",
     );
+    upsert.build().execute(&mut **transaction).await?;
+    Ok(())
+}
+
+type WriterRow = ((ConversationKey, String), Timestamp);
+
+async fn write_writers(transaction: &mut Transaction, writers: &[WriterRow]) -> Result<(), StoreError> {
+    let mut upsert = QueryBuilder::<Db>::new("INSERT INTO writers (channel, shop, customer_id, conversation_id, at) ");
+    upsert.push_values(writers, |mut row, ((key, customer_id), at)| {
+        row.push_bind(key.channel.clone()).push_bind(key.shop.clone());
+        row.push_bind(customer_id.clone()).push_bind(key.conversation_id.clone()).push_bind(millis(*at));
+    });
+    upsert.push(" ON CONFLICT (channel, shop, customer_id, conversation_id) DO UPDATE SET at = excluded.at");
     upsert.build().execute(&mut **transaction).await?;
     Ok(())
 }

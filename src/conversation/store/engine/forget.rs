@@ -1,0 +1,118 @@
+//! What is forgotten: a customer who is erased, and what is older than a shop keeps.
+
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::{EngineStore, LOCK, Transaction, millis, patient};
+use crate::conversation::model::Conversation;
+use crate::conversation::store::{Erased, StoreError};
+
+/// What stands in for an event whose customer was erased.
+const ERASED: &str = r#"{"erased":true}"#;
+
+/// What stands in for its decision: a redelivery gets nothing to send.
+const ERASED_DECISION: &str = r#"{"action":"silent","replies":[],"erased":true}"#;
+
+/// Rows of a table that one transaction of a purge deletes: writers wait no longer than that.
+const PURGED_AT_ONCE: i64 = 500;
+
+/// What one transaction of a purge deletes of a shop (`$1`) that is older than `$2`, at most `$3` rows of each table.
+/// Conversations go before their last events, by which they are found.
+const PURGES: [&str; 6] = [
+    "DELETE FROM conversations WHERE (channel, shop, id) IN
+     (SELECT channel, shop, conversation_id FROM events WHERE shop = $1 AND received_at < $2
+      ORDER BY received_at, message_id LIMIT $3) AND updated_at < $2",
+    "DELETE FROM events WHERE (channel, shop, message_id) IN
+     (SELECT channel, shop, message_id FROM events WHERE shop = $1 AND received_at < $2
+      ORDER BY received_at, message_id LIMIT $3)",
+    "DELETE FROM rounds WHERE (shop, started_at, channel, conversation_id, clock) IN
+     (SELECT shop, started_at, channel, conversation_id, clock FROM rounds WHERE shop = $1 AND started_at < $2 LIMIT $3)",
+    "DELETE FROM writers WHERE (channel, shop, customer_id, conversation_id) IN
+     (SELECT channel, shop, customer_id, conversation_id FROM writers WHERE shop = $1 AND at < $2 LIMIT $3)",
+    "DELETE FROM told WHERE (incident, channel, shop, conversation_id) IN
+     (SELECT incident, channel, shop, conversation_id FROM told WHERE shop = $1 AND at < $2 LIMIT $3)",
+    "DELETE FROM outbox WHERE seq IN
+     (SELECT seq FROM outbox WHERE shop = $1 AND created_at < $2 AND state <> 'pending' LIMIT $3)",
+];
+
+impl EngineStore {
+    pub(super) async fn erase(&self, channel: &str, shop: &str, customer_id: &str) -> Result<Erased, StoreError> {
+        let mut transaction = self.writing().await?;
+        let mine = "channel = $1 AND shop = $2 AND";
+        // A conversation belongs to who began it; what others wrote in it may stand in its facts and pushes too.
+        let touched = format!(
+            "IN (SELECT id FROM conversations WHERE {mine} customer_id = $3
+             UNION SELECT conversation_id FROM writers WHERE {mine} customer_id = $3)"
+        );
+        let shared = self.without_words(&mut transaction, [channel, shop, customer_id]).await?;
+        let mut counts = [0_u64; 7];
+        for (count, sql) in counts.iter_mut().zip([
+            format!("DELETE FROM outbox WHERE {mine} conversation_id {touched}"),
+            // A wait begins with a message: by its moment the row is found.
+            format!(
+                "DELETE FROM rounds WHERE (shop, started_at, channel, conversation_id) IN
+                 (SELECT shop, received_at, channel, conversation_id FROM events WHERE {mine} conversation_id {touched})"
+            ),
+            format!("DELETE FROM told WHERE {mine} customer_id = $3"),
+            // Nobody sends again what the service made itself.
+            format!(
+                "DELETE FROM events WHERE {mine} conversation_id {touched} AND customer_id = $3
+                 AND (message_id LIKE 'timer-%' OR message_id LIKE 'desk-%')"
+            ),
+            format!(
+                "UPDATE events SET event = '{ERASED}', decision = '{ERASED_DECISION}', identity = '', customer_id = ''
+                 WHERE {mine} conversation_id {touched} AND customer_id = $3"
+            ),
+            format!("DELETE FROM conversations WHERE {mine} customer_id = $3"),
+            format!("DELETE FROM writers WHERE {mine} customer_id = $3"),
+        ]) {
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(channel).bind(shop).bind(customer_id);
+            *count = query.execute(&mut *transaction).await?.rows_affected();
+        }
+        transaction.commit().await?;
+        let [pushes, _, _, _, events, own, _] = counts;
+        Ok(Erased { conversations: own + shared, events, pushes })
+    }
+
+    /// Takes what was said out of the facts of others' conversations that a customer wrote in; how many they were.
+    async fn without_words(&self, transaction: &mut Transaction, writer: [&str; 3]) -> Result<u64, StoreError> {
+        let select = format!(
+            "SELECT c.id, c.facts FROM conversations c WHERE c.channel = $1 AND c.shop = $2 AND c.customer_id <> $3
+             AND c.id IN (SELECT conversation_id FROM writers WHERE channel = $1 AND shop = $2 AND customer_id = $3){LOCK}"
+        );
+        let [channel, shop, customer_id] = writer;
+        let select = sqlx::query(sqlx::AssertSqlSafe(select)).bind(channel).bind(shop).bind(customer_id);
+        let rows = select.fetch_all(&mut **transaction).await?;
+        for row in &rows {
+            let facts: Conversation = serde_json::from_str(row.try_get(1)?)?;
+            let facts = serde_json::to_string(&facts.without_words())?;
+            let update = "UPDATE conversations SET facts = $1 WHERE channel = $2 AND shop = $3 AND id = $4";
+            let update = sqlx::query(update).bind(facts).bind(channel).bind(shop).bind(row.try_get::<&str, _>(0)?);
+            update.execute(&mut **transaction).await?;
+        }
+        Ok(rows.len() as u64)
+    }
+
+    /// Deletes in portions what is older; how many events went.
+    pub(super) async fn purge(&self, shop: &str, before: Timestamp) -> Result<u64, StoreError> {
+        let mut events = 0;
+        loop {
+            let [conversations, gone, rest @ ..] = patient(self.purge_portion(shop, before)).await?;
+            events += gone;
+            if conversations + gone + rest.iter().sum::<u64>() == 0 {
+                return Ok(events);
+            }
+        }
+    }
+
+    async fn purge_portion(&self, shop: &str, before: Timestamp) -> Result<[u64; PURGES.len()], StoreError> {
+        let mut transaction = self.writing().await?;
+        let mut deleted = [0; PURGES.len()];
+        for (deleted, sql) in deleted.iter_mut().zip(PURGES) {
+            let query = sqlx::query(sql).bind(shop).bind(millis(before)).bind(PURGED_AT_ONCE);
+            *deleted = query.execute(&mut *transaction).await?.rows_affected();
+        }
+        transaction.commit().await?;
+        Ok(deleted)
+    }
+}
