@@ -34,9 +34,6 @@ const READERS: u32 = 2;
 /// Memory for pages, in KB as SQLite wants it. More would hold more, but every commit looks through it.
 const CACHE: &str = "-16384";
 
-/// Pages of the log, 4 KB each, after which they are brought into the file.
-const CHECKPOINT: &str = "1000";
-
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 256;
 
@@ -71,7 +68,6 @@ impl SqliteStore {
             .busy_timeout(BUSY)
             .statement_cache_capacity(STATEMENTS)
             .pragma("cache_size", CACHE)
-            .pragma("wal_autocheckpoint", CHECKPOINT)
             .foreign_keys(true);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
