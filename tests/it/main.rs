@@ -13,6 +13,7 @@ mod conversations;
 mod crash;
 mod decisions;
 mod desk;
+mod durability;
 mod evaluation;
 mod facts;
 mod house;
