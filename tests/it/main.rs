@@ -19,6 +19,7 @@ mod facts;
 mod house;
 mod incidents;
 mod ledger;
+mod logs;
 mod matching;
 mod outbound;
 mod outbox;
