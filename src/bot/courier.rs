@@ -138,11 +138,8 @@ impl Courier {
             }
             Delivery::Refused { why } => Settled::Dead { error: why },
             Delivery::Retry { why, .. } if attempts >= ATTEMPTS => {
-                tracing::error!(
-                    endpoint = push.outgoing.endpoint,
-                    push = id,
-                    "given up after {attempts} attempts: {why}"
-                );
+                // Why is kept with the push: the receiver's words may be the customer's.
+                tracing::error!(endpoint = push.outgoing.endpoint, push = id, "given up after {attempts} attempts");
                 Settled::Dead { error: why }
             }
             Delivery::Retry { after, why } => Settled::Retry { at: next(now(), attempts, after, id), error: why },

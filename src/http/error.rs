@@ -35,6 +35,8 @@ pub(super) struct Problem {
 #[derive(Debug)]
 pub(super) struct ApiError {
     problem: Problem,
+    /// What went wrong inside: for the log, never for the caller.
+    cause: Option<String>,
     /// Seconds after which trying again makes sense.
     retry_after: Option<u16>,
 }
@@ -42,7 +44,7 @@ pub(super) struct ApiError {
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         let problem = Problem { kind, title, status: status.as_u16(), detail: detail.into(), faults: Vec::new() };
-        Self { problem, retry_after: None }
+        Self { problem, cause: None, retry_after: None }
     }
 
     pub fn not_json(detail: impl Into<String>) -> Self {
@@ -122,14 +124,14 @@ impl From<EventFault> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store refused");
-        match error {
+        let shown = match error {
             StoreError::Corrupt(_) => {
                 Self::internal("a stored record cannot be read by this version; it is kept as it is")
             }
             StoreError::Decision(_) => Self::internal("the decision met a fault in the program; nothing was stored"),
             _ => Self::unavailable("the store cannot be used now; nothing is acknowledged, send it again"),
-        }
+        };
+        Self { cause: Some(error.to_string()), ..shown }
     }
 }
 
@@ -159,7 +161,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status.is_server_error() {
-            tracing::error!(detail = self.problem.detail, "{}", self.problem.title);
+            tracing::error!(cause = self.cause, detail = self.problem.detail, "{}", self.problem.title);
         }
         let mut response = (status, Json(self.problem)).into_response();
         let headers = response.headers_mut();

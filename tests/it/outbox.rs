@@ -1,13 +1,17 @@
 //! Pushes: what goes out by itself, to whom, signed, once, and what becomes of what could not be brought.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use yingda::bot::now;
+use yingda::conversation::store::Settled;
+use yingda::outbound::webhook::ATTEMPTS;
 
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp};
+use crate::postgres::database_url;
 use crate::stand_in::{Answer, Request, SECRET, StandIn};
 
 /// `[[webhooks]]` for a stand-in, with further lines.
@@ -243,6 +247,72 @@ async fn an_endpoint_that_is_gone_is_switched_off_and_its_dead_letters_are_repla
     desk.after(3).await;
     settled(&app, "sent", 2).await;
     assert_eq!(replay(&app, json!({})).await.json()["replayed"], 0, "nothing is dead any more");
+}
+
+/// Makes the only push due at once, and waits until so many attempts have failed; the push as it is listed then.
+async fn attempted(app: &TestApp, line: &StandIn, requests: usize, state: &str) -> Value {
+    let id = listed(app, "pending").await[0]["id"].as_str().unwrap().to_owned();
+    app.bot
+        .store()
+        .settle(&id, &Settled::Retry { at: now(), error: "brought forward".to_owned() }, now())
+        .await
+        .unwrap();
+    line.after(requests).await;
+    let started = Instant::now();
+    loop {
+        let found = listed(app, state).await.into_iter().find(|push| push["error"] != "brought forward");
+        if let Some(push) = found {
+            return push;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "it never was {state} after attempt {requests}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Attempts of a courier whose clock is hours ahead, and who dies before each is over: they count.
+async fn lose_attempts(app: &TestApp, count: u32) {
+    let later = now() + SignedDuration::from_hours(3);
+    for _ in 0..count {
+        assert_eq!(app.bot.store().claim(later, later, 10, &[]).await.unwrap().len(), 1);
+    }
+}
+
+async fn is_given_up_after_its_last_attempt(plan: Plan) {
+    let busy = "503 Busy\r\nretry-after: 3600";
+    let line = StandIn::start(move |number| Answer::status(if number < 3 { busy } else { "200 OK" })).await;
+    let app = plan.with_config(&(PUSHED.to_owned() + &subscriber(&line, "line", &["reply"], ""))).start().await;
+    app.say("c", "什么时候发货").await;
+    line.after(1).await;
+    let first = settled(&app, "pending", 1).await;
+    while listed(&app, "pending").await[0]["error"].is_null() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    lose_attempts(&app, ATTEMPTS - 3).await;
+    let last_but_one = attempted(&app, &line, 2, "pending").await;
+    assert_eq!((&last_but_one["attempts"], &last_but_one["state"]), (&json!(ATTEMPTS - 1), &json!("pending")));
+    assert!(listed(&app, "dead").await.is_empty(), "one attempt is left");
+    let dead = attempted(&app, &line, 3, "dead").await;
+    assert_eq!((&dead["attempts"], &dead["id"]), (&json!(ATTEMPTS), &first[0]["id"]));
+    assert!(dead["error"].as_str().unwrap().contains("503"), "{dead}");
+    assert!(listed(&app, "pending").await.is_empty());
+    quiet().await;
+    assert_eq!(line.requests().len(), 3, "it is not tried again by itself");
+    assert_eq!(replay(&app, json!({"id": dead["id"]})).await.json()["replayed"], 1);
+    let sent = settled(&app, "sent", 1).await;
+    assert_eq!((&sent[0]["id"], &sent[0]["attempts"]), (&dead["id"], &json!(1)), "counted anew");
+    let requests = line.requests();
+    let same = |push: &Request| push.header("webhook-id") == dead["id"] && push.body == requests[0].body;
+    assert!(requests.len() == 4 && requests.iter().all(same), "the same push each time");
+}
+
+#[tokio::test]
+async fn a_push_is_given_up_after_its_last_attempt_and_replayed_as_it_was_on_sqlite() {
+    is_given_up_after_its_last_attempt(Plan::shop()).await;
+}
+
+#[tokio::test]
+async fn a_push_is_given_up_after_its_last_attempt_and_replayed_as_it_was_on_postgres() {
+    is_given_up_after_its_last_attempt(Plan::shop().with_database(&database_url().await)).await;
 }
 
 #[tokio::test]

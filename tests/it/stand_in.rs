@@ -30,8 +30,16 @@ impl Answer {
         Self::Says(status.to_owned(), String::new())
     }
 
+    pub fn ok() -> Self {
+        Self::status("204 No Content")
+    }
+
     pub fn json(body: impl ToString) -> Self {
         Self::Says("200 OK\r\ncontent-type: application/json".to_owned(), body.to_string())
+    }
+
+    fn is_success(&self) -> bool {
+        matches!(self, Self::Says(status, _) if status.starts_with('2'))
     }
 }
 
@@ -40,6 +48,9 @@ impl Answer {
 pub struct Request {
     pub head: String,
     pub body: String,
+    pub at: Instant,
+    /// It was answered with a success.
+    pub accepted: bool,
 }
 
 impl Request {
@@ -51,7 +62,7 @@ impl Request {
     /// Signed with the secret, at `now` or so much before or after it.
     pub fn is_signed(&self, now: Timestamp, tolerance: Duration) -> bool {
         let (secret, body): (Secret, _) = (SECRET.parse().unwrap(), self.body.as_bytes());
-        let (id, time) = (self.header("webhook-id"), self.header("webhook-timestamp").parse().unwrap());
+        let (id, time) = (self.header("webhook-id"), self.header("webhook-timestamp").parse().unwrap_or_default());
         verify(&[secret], id, time, body, self.header("webhook-signature"), now, tolerance).is_ok()
     }
 
@@ -69,6 +80,11 @@ pub struct StandIn {
 impl StandIn {
     /// Answers the request of this number, counted from 0.
     pub async fn start(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::judging(move |number, _| answer(number)).await
+    }
+
+    /// The same, by what is asked.
+    pub async fn judging(answer: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (requests, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
@@ -77,13 +93,15 @@ impl StandIn {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 tokio::spawn(async move {
-                    let Some(request) = read_request(&mut stream).await else { return };
-                    let number = {
+                    let Some(mut request) = read_request(&mut stream).await else { return };
+                    let answer = {
                         let mut seen = seen.lock().unwrap();
+                        let answer = answer(seen.len(), &request);
+                        request.accepted = answer.is_success();
                         seen.push(request);
-                        seen.len() - 1
+                        answer
                     };
-                    give(&mut stream, answer(number)).await;
+                    give(&mut stream, answer).await;
                 });
             }
         });
@@ -141,8 +159,9 @@ async fn read_request(stream: &mut TcpStream) -> Option<Request> {
         bytes.extend_from_slice(&part[..read]);
         let text = String::from_utf8_lossy(&bytes);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let request = Request { head: head.to_owned(), body: body.to_owned() };
-        if request.header("content-length").parse() == Ok(body.len()) {
+        let (head, body) = (head.to_owned(), body.to_owned());
+        let request = Request { head, body, at: Instant::now(), accepted: false };
+        if request.header("content-length").parse() == Ok(request.body.len()) {
             return Some(request);
         }
     }

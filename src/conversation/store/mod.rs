@@ -56,7 +56,8 @@ pub enum StoreError {
 
 impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Corrupt(error.to_string())
+        // Where in the record, not what: it is about a customer.
+        Self::Corrupt(format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()))
     }
 }
 

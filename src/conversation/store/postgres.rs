@@ -43,6 +43,11 @@ async fn begin(pool: &Pool<Db>) -> Result<Transaction<'static, Db>, StoreError> 
     Ok(pool.begin().await?)
 }
 
+/// Where a server, a database or a role has switched it off, a commit would be acknowledged that a crash of the server
+/// loses. What they have instead of off is theirs to choose.
+const ON_DISK: &str =
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
 /// A connection that was used so lately need not show that it lives: under load that would be a round trip a commit.
 const FRESH: Duration = Duration::from_millis(500);
 
@@ -65,6 +70,9 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::query(ON_DISK).execute(connection).await.map(drop) })
+            })
             .test_before_acquire(false)
             .before_acquire(|connection, known| {
                 Box::pin(async move { if known.idle_for < FRESH { Ok(true) } else { alive(connection).await } })

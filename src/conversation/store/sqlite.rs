@@ -82,3 +82,22 @@ impl SqliteStore {
         Ok(Self::over(writer, reader))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_writes_waits_until_the_log_is_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("yingda.db")).await.unwrap();
+        for _ in 0..2 {
+            let mut writer = store.writer.acquire().await.unwrap();
+            let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *writer).await.unwrap();
+            let level: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *writer).await.unwrap();
+            assert_eq!((mode.as_str(), level), ("wal", 2), "2 is FULL: each commit waits for fsync");
+            // The connection that takes its place is as careful.
+            writer.close().await.unwrap();
+        }
+    }
+}

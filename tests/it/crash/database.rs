@@ -9,10 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::node::{Caller, Home, Node, within};
-use super::receiver::{Receiver, Reply};
+use super::receiver::Receiver;
 use super::setting;
 use super::traffic::{Ledger, Posted, config, deliver_again, everything_acknowledged_is_there, message_to, settled};
 use crate::postgres::{PostgresServer, sql};
+use crate::stand_in::Answer as Reply;
 
 /// Requests are given up after ten seconds; the rest is the machine's.
 const DEADLINE: Duration = Duration::from_secs(11);

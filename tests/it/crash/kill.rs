@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::chance::Chance;
 use super::node::Home;
-use super::receiver::{Receiver, Reply};
+use super::receiver::Receiver;
 use super::setting;
 use super::traffic::{Ledger, config, deliver_again, everything_acknowledged_is_there, settled, write_on};
 use crate::postgres::database_url;
+use crate::stand_in::Answer as Reply;
 
 /// Customers who write at once.
 const SENDERS: usize = 6;

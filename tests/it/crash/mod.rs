@@ -10,6 +10,7 @@ mod nodes;
 mod receiver;
 mod receivers;
 mod storm;
+mod timers;
 mod traffic;
 
 /// A number from the environment, for longer runs than `make test` makes.

@@ -36,6 +36,11 @@ impl Home {
         self.folder.path().join("data")
     }
 
+    /// URL of the database, where it is not a file in the data folder.
+    pub fn database(&self) -> Option<&str> {
+        self.store.as_deref()
+    }
+
     /// `yingda serve` on a free port; the index is built once for all tests.
     pub fn command(&self) -> Command {
         self.within(Command::new(env!("CARGO_BIN_EXE_yingda")))

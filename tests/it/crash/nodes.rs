@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::node::{Caller, Home, within};
-use super::receiver::{Receiver, Reply};
+use super::receiver::Receiver;
 use super::traffic::{Ledger, Posted, at_once, audit, config, everything_acknowledged_is_there, message_to, settled};
 use crate::postgres::database_url;
+use crate::stand_in::Answer as Reply;
 
 async fn two_homes(receiver: &Receiver) -> [Home; 2] {
     let url = database_url().await;

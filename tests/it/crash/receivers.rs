@@ -6,8 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::node::{Caller, Home, Node, within};
-use super::receiver::{Attempt, Receiver, Reply};
+use super::receiver::{Attempt, Receiver};
 use crate::harness::{message, with};
+use crate::stand_in::Answer as Reply;
 
 /// A shop whose channel `NAME` pushes to the receiver of that name.
 fn serve(receivers: &[(&str, &Receiver)]) -> (Home, Node) {
@@ -139,7 +140,7 @@ async fn a_receiver_that_is_gone_is_switched_off_and_gets_all_when_it_is_back() 
 async fn no_redirect_leads_to_an_address_of_this_machine() {
     let private = Receiver::start(|_| Reply::ok()).await;
     let to = private.url();
-    let leading = Receiver::start(move |_| Reply::Status(format!("307 Temporary Redirect\r\nlocation: {to}"))).await;
+    let leading = Receiver::start(move |_| Reply::status(&format!("307 Temporary Redirect\r\nlocation: {to}"))).await;
     let (_home, node) = serve(&[("leading", &leading)]);
     let caller = node.caller();
     say(&caller, "leading", "c").await;

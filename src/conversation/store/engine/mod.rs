@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// The store over this engine.
 #[derive(Debug, Clone)]
 pub struct EngineStore {
-    writer: Pool<Db>,
+    pub(super) writer: Pool<Db>,
     reader: Pool<Db>,
     /// Events of a conversation always take the same lane: that keeps their order.
     lanes: Vec<mpsc::Sender<Queued>>,
