@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 use yingda::conversation::clock::{Clock, Round};
 use yingda::conversation::desk::{Agent, Presence};
 use yingda::conversation::event::{Context, ConversationKey, EventKind, Id, InboundEvent};
@@ -32,6 +33,18 @@ impl Place {
         match self {
             Self::Sqlite(folder) => Arc::new(SqliteStore::open(&folder.path().join("yingda.db")).await.unwrap()),
             Self::Postgres(url) => Arc::new(PostgresStore::connect(url).await.unwrap()),
+        }
+    }
+
+    /// What somebody else did to the data.
+    async fn run(&self, statement: &'static str) {
+        match self {
+            Self::Sqlite(folder) => {
+                let url = format!("sqlite://{}", folder.path().join("yingda.db").display());
+                let mut database = SqliteConnection::connect(&url).await.unwrap();
+                sqlx::query(statement).execute(&mut database).await.unwrap();
+            }
+            Self::Postgres(url) => drop(crate::postgres::sql(url, statement)),
         }
     }
 }
@@ -313,6 +326,11 @@ async fn timers_are_found_when_they_are_due(place: Place) {
     assert_eq!(due(99).await, ["soon", "late"]);
     store.record(event("soon", "m", "x"), at(20), plainly("x")).await.unwrap();
     assert_eq!(due(99).await, ["late"], "the next event set it anew");
+    store.record(event("broken", "b", "x"), at(0), with(|outcome| outcome.due_at = Some(at(5)))).await.unwrap();
+    place.run("UPDATE conversations SET facts = '{' WHERE id = 'broken'").await;
+    assert_eq!(due(99).await, ["late"], "what cannot be read keeps nobody waiting");
+    place.run("UPDATE conversations SET facts = '{}' WHERE id = 'broken'").await;
+    assert_eq!(due(99).await, ["late"], "and was given up");
 }
 
 async fn conversations_are_listed_and_their_history_told(place: Place) {
@@ -559,6 +577,22 @@ async fn a_digest_is_made_once(place: Place) {
     assert!(!other.mark_digest("demo", day, &[push("q", "e", None)], at(0)).await.unwrap());
     assert!(other.mark_digest("demo", date(2026, 11, 23), &[], at(0)).await.unwrap());
     assert_eq!(store.pushes(PushState::Pending, None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_young_database_has_statistics_before_the_server_s_own_round() {
+    let url = database_url().await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    for number in 0..50 {
+        let message = format!("m{number}");
+        store.record(event(&format!("c{}", number % 7), &message, "x"), at(number), plainly("x")).await.unwrap();
+    }
+    let shops = "SELECT coalesce(max(n_distinct), 0) FROM pg_stats WHERE tablename = 'events' AND attname = 'shop'";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while crate::postgres::sql(&url, shops).trim() != "1" {
+        assert!(std::time::Instant::now() < deadline, "it does not know that there is one shop");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

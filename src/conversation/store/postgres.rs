@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection, Pool, Transaction};
+use tokio::task::JoinSet;
 
 use self::engine::EngineStore;
 use super::StoreError;
@@ -56,6 +57,26 @@ async fn alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     tokio::time::timeout(ALIVE, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
 }
 
+/// How often a young database is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Bytes of events from which the server's own round keeps its statistics well enough.
+const GROWN: i64 = 64 << 20;
+
+/// Keeps the server's statistics in step with a database that grows from nothing. Its own round comes once a minute; until then
+/// the plans that were made for empty tables walk through whole shops to find a message.
+async fn keep_statistics(pool: Pool<Db>) {
+    let mut known = 0;
+    while known < GROWN {
+        let size = sqlx::query_scalar("SELECT pg_relation_size('events')").fetch_one(&pool).await.unwrap_or(known);
+        if size > known * 2 {
+            let analyzed = sqlx::query("ANALYZE events, conversations, rounds, outbox").execute(&pool).await;
+            known = if analyzed.is_ok() { size } else { known };
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 impl PostgresStore {
     /// Connects to `postgres://user:password@host:port/database` and brings the schema up to date.
     ///
@@ -81,6 +102,8 @@ impl PostgresStore {
             .connect_with(options)
             .await?;
         sqlx::migrate!("src/conversation/store/migrations/postgres").run(&pool).await?;
-        Ok(Self::over(pool.clone(), pool))
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_statistics(pool.clone()));
+        Ok(Self::over(pool.clone(), pool, tasks))
     }
 }

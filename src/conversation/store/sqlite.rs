@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Pool, Transaction};
+use tokio::task::JoinSet;
 
 use self::engine::EngineStore;
 use super::StoreError;
@@ -79,7 +80,7 @@ impl SqliteStore {
         sqlx::migrate!("src/conversation/store/migrations/sqlite").run(&writer).await?;
         let reader = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY);
         let reader = reader.connect_lazy_with(options.create_if_missing(false));
-        Ok(Self::over(writer, reader))
+        Ok(Self::over(writer, reader, JoinSet::new()))
     }
 }
 

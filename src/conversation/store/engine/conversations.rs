@@ -26,11 +26,22 @@ impl EngineStore {
         }
         select.push(" ORDER BY due_at LIMIT ").push_bind(i64::from(limit));
         let rows = select.build().fetch_all(&self.reader).await?;
-        let read = rows.iter().filter_map(|row| {
-            // One that cannot be read must not keep the others waiting.
-            due(row).inspect_err(|error| tracing::error!(%error, "a conversation's timer cannot be fired")).ok()
-        });
-        Ok(read.collect())
+        let mut read = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match due(row) {
+                Ok(due) => read.push(due),
+                Err(error) => self.give_up_timer(&key(row)?, &error).await?,
+            }
+        }
+        Ok(read)
+    }
+
+    /// A conversation whose facts cannot be read must not keep the others waiting, nor be met at every look at the clock.
+    async fn give_up_timer(&self, key: &ConversationKey, error: &StoreError) -> Result<(), StoreError> {
+        tracing::error!(shop = key.shop, channel = key.channel, %error, "a conversation's timers are given up");
+        let sql = "UPDATE conversations SET due_at = NULL WHERE channel = $1 AND shop = $2 AND id = $3";
+        bind_key(sqlx::query(sql), key).execute(&self.writer).await?;
+        Ok(())
     }
 
     pub(super) async fn conversation(&self, key: &ConversationKey) -> Result<Option<StoredConversation>, StoreError> {

@@ -17,6 +17,7 @@ use sqlx::query::Query;
 use sqlx::query_builder::QueryBuilder;
 use sqlx::{Database, Pool};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::{Db, LANES, LOCK, LOCKS_ROWS, SKIP_LOCKED, begin};
 use crate::conversation::desk::{Agent, Desk};
@@ -48,6 +49,8 @@ pub struct EngineStore {
     reader: Pool<Db>,
     /// Events of a conversation always take the same lane: that keeps their order.
     lanes: Vec<mpsc::Sender<Queued>>,
+    /// What the engine wants done meanwhile; ends with the last clone.
+    _tasks: Arc<JoinSet<()>>,
 }
 
 /// An event in a lane, and where its answer goes.
@@ -57,14 +60,14 @@ struct Queued {
 }
 
 impl EngineStore {
-    /// A store over these pools; its lanes run until the last clone is dropped.
-    pub(super) fn over(writer: Pool<Db>, reader: Pool<Db>) -> Self {
+    /// A store over these pools; its lanes and the tasks run until the last clone is dropped.
+    pub(super) fn over(writer: Pool<Db>, reader: Pool<Db>, tasks: JoinSet<()>) -> Self {
         let lane = |_| {
             let (sender, queue) = mpsc::channel(WAITING);
             tokio::spawn(run_lane(queue, writer.clone()));
             sender
         };
-        Self { lanes: (0..LANES).map(lane).collect(), writer, reader }
+        Self { lanes: (0..LANES).map(lane).collect(), writer, reader, _tasks: Arc::new(tasks) }
     }
 
     async fn record(&self, event: Arc<InboundEvent>, now: Timestamp, decide: Decide) -> Result<Recorded, StoreError> {

@@ -23,4 +23,8 @@ ALTER TABLE conversations ADD COLUMN events BIGINT NOT NULL DEFAULT 0;
 UPDATE conversations SET events = coalesce((facts::json ->> 'events')::bigint, 0);
 
 DROP INDEX conversations_by_customer;
-CREATE INDEX conversations_by_customer ON conversations (shop, customer_id, channel);
+CREATE INDEX conversations_by_customer ON conversations (customer_id, shop, channel);
+
+-- A planner without statistics took this index for the key's and walked a whole channel for each message.
+DROP INDEX events_by_conversation;
+CREATE INDEX events_by_conversation ON events (conversation_id, channel, shop, seq);

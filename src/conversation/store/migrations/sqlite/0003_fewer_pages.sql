@@ -36,4 +36,8 @@ UPDATE conversations SET events = coalesce(json_extract(facts, '$.events'), 0);
 
 -- A customer is looked for with and without a channel.
 DROP INDEX conversations_by_customer;
-CREATE INDEX conversations_by_customer ON conversations (shop, customer_id, channel);
+CREATE INDEX conversations_by_customer ON conversations (customer_id, shop, channel);
+
+-- What tells most comes first, as above: nothing else is then found through this index by its first columns.
+DROP INDEX events_by_conversation;
+CREATE INDEX events_by_conversation ON events (conversation_id, channel, shop, seq);
