@@ -94,15 +94,22 @@ impl Bot {
     /// When the store refuses.
     pub async fn see_to_the_rest(&self, now: Timestamp) -> Result<(), BotError> {
         self.expire_incidents(now).await?;
+        let mut outcome = Ok(());
         for shop in self.store.shops().await? {
-            self.make_digest(&shop, now).await?;
-            let days = self.shops.policy_or_default(&shop).retention_days;
-            let age = SignedDuration::from_hours(24 * i64::from(days));
-            if let (1.., Ok(before)) = (days, now.checked_sub(age)) {
-                let deleted = self.store.purge(&shop, before).await?;
-                if deleted > 0 {
-                    tracing::info!(shop, deleted, "old messages were deleted");
-                }
+            // One shop's trouble is not the others'.
+            outcome = outcome.and(self.see_to_shop(&shop, now).await);
+        }
+        outcome
+    }
+
+    async fn see_to_shop(&self, shop: &str, now: Timestamp) -> Result<(), BotError> {
+        self.make_digest(shop, now).await?;
+        let days = self.shops.policy_or_default(shop).retention_days;
+        let age = SignedDuration::from_hours(24 * i64::from(days));
+        if let (1.., Ok(before)) = (days, now.checked_sub(age)) {
+            let deleted = self.store.purge(shop, before).await?;
+            if deleted > 0 {
+                tracing::info!(shop, deleted, "old messages were deleted");
             }
         }
         Ok(())

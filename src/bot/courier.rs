@@ -163,11 +163,11 @@ fn overtaken(push: &Push) -> bool {
     push.outgoing.kind == PushKind::Reply.name() && push.human_at.is_some_and(|at| at > push.created_at)
 }
 
-/// When to try again: as the receiver asks, else after the back-off. The jitter follows from the push, so that many
+/// When to try again: after the back-off, or later where the receiver asks for it. The jitter follows from the push, so that many
 /// pushes that failed together come back apart.
 fn next(now: Timestamp, attempts: u32, after: Option<Duration>, id: &str) -> Timestamp {
     use std::hash::BuildHasher;
     let random = rustc_hash::FxBuildHasher.hash_one((id, attempts));
-    let wait = after.unwrap_or_else(|| back_off(attempts, random));
+    let wait = after.unwrap_or_default().max(back_off(attempts, random));
     SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok()).unwrap_or(now)
 }

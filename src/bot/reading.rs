@@ -8,7 +8,7 @@ use jiff::{Timestamp, Zoned};
 use super::hearing::Ear;
 use crate::analysis::Analysis;
 use crate::analysis::speech::SpeechAct;
-use crate::conversation::desk::{Desk, Place as QueuePlace};
+use crate::conversation::desk::{Desk, Handling, Place as QueuePlace};
 use crate::conversation::event::{EventKind, InboundEvent};
 use crate::conversation::incident::{Contradicted, Incident};
 use crate::conversation::model::Conversation;
@@ -175,7 +175,8 @@ impl Reading {
         }
         let since = conversation.phase.queued_since().unwrap_or(self.now);
         let on_duty = |agent: &str| self.policy.on_duty(agent, &self.local);
-        Some(desk.place(audience, since, self.policy.handling_minutes, &on_duty))
+        let handling = Handling { minutes: self.policy.handling_minutes, overflow: self.policy.overflow };
+        Some(desk.place(audience, since, handling, &on_duty))
     }
 
     /// The desk that a message belongs to: what the channel says, else the entry that is likely meant, else as before.

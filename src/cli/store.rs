@@ -13,7 +13,7 @@ use crate::bot::now;
 use crate::config::{Config, StoreUrl};
 use crate::conversation::event::ConversationKey;
 use crate::conversation::outgoing::PushState;
-use crate::conversation::store::{PostgresStore, SqliteStore, Store};
+use crate::conversation::store::{PostgresStore, PushRow, SqliteStore, Store};
 
 /// Events read at once.
 const PAGE: u32 = 500;
@@ -143,7 +143,7 @@ pub(super) struct Outbox {
     /// Switch an endpoint on again that answered 410 Gone
     #[arg(long, value_name = "NAME")]
     enable: Option<String>,
-    /// Only dead letters of this endpoint
+    /// Only pushes of this endpoint
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     #[command(flatten)]
@@ -198,13 +198,24 @@ pub(super) fn outbox(options: &Outbox) -> anyhow::Result<ExitCode> {
     block_on(async {
         let store = options.store.open().await?;
         if let Some(name) = &options.enable {
+            let off = store.disabled_endpoints().await?;
+            if !off.iter().any(|endpoint| endpoint.name == *name) {
+                let off: Vec<&str> = off.iter().map(|endpoint| endpoint.name.as_str()).collect();
+                eprintln!("no endpoint `{name}` is switched off; these are: [{}]", off.join(", "));
+                return Ok(ExitCode::from(FAILED));
+            }
             store.switch_endpoint(name, None, now()).await?;
             println!("{name} is on");
         }
         if options.replay {
             println!("{} sent again", store.replay(None, options.endpoint.as_deref(), now()).await?);
         } else if options.enable.is_none() {
-            for row in store.pushes(options.state, None, PAGE).await? {
+            let rows = store.pushes(options.state, None, PAGE).await?;
+            if rows.is_empty() {
+                eprintln!("no push is {}", options.state.name());
+            }
+            let shown = |row: &PushRow| options.endpoint.as_ref().is_none_or(|name| *name == row.outgoing.endpoint);
+            for row in rows.into_iter().filter(shown) {
                 let line = json!({
                     "id": row.outgoing.id, "endpoint": row.outgoing.endpoint, "type": row.outgoing.kind,
                     "attempts": row.attempts, "created_at": row.created_at, "error": row.error,

@@ -87,6 +87,36 @@ pub struct Place {
     pub minutes: u32,
 }
 
+/// How a shop's agents work through the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handling {
+    /// What one customer takes.
+    pub minutes: u32,
+    /// Agents of one desk help out at another.
+    pub overflow: bool,
+}
+
+/// One desk of a shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// Which.
+    pub audience: Audience,
+    /// As a message would find it; none when no agent is known.
+    pub state: Option<AgentsState>,
+    /// Agents who are there, some of them perhaps at other desks too.
+    pub agents: u32,
+    /// Conversations that they hold, of whatever desk.
+    pub load: u32,
+    /// Conversations that they could take now.
+    pub room: u32,
+    /// Customers who wait for it.
+    pub queued: u32,
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 impl Desk {
     /// Whether a human can answer a customer of this desk now; `None` when the shop's agents are not known here.
     /// `on_duty` tells whose roster holds now. With `overflow`, agents of other desks help out.
@@ -110,20 +140,36 @@ impl Desk {
     }
 
     /// The place of a customer who has queued since `since`, and the wait: each customer before them, and they
-    /// themselves, take `handling_minutes` of one of the agents who are there.
+    /// themselves, take `handling_minutes` of one of the agents who are there. With `overflow` all desks are one queue, for
+    /// whoever has room takes whoever waits longest.
     #[must_use]
     pub fn place(
         &self,
         audience: Option<Audience>,
         since: Timestamp,
-        handling_minutes: u32,
+        handling: Handling,
         on_duty: &dyn Fn(&str) -> bool,
     ) -> Place {
-        let ahead = self.queue.iter().filter(|other| other.audience == audience && other.since < since).count();
-        let position = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
-        let agents = self.there(on_duty).filter(|seat| seat.serves(audience)).count();
-        let agents = u32::try_from(agents).unwrap_or(u32::MAX).max(1);
-        Place { position, minutes: position.saturating_mul(handling_minutes).div_ceil(agents) }
+        let Handling { minutes, overflow } = handling;
+        let same = |other: &&Waiting| overflow || other.audience == audience;
+        let position = number(self.queue.iter().filter(same).filter(|other| other.since < since).count());
+        let position = position.saturating_add(1);
+        let agents = number(self.there(on_duty).filter(|seat| overflow || seat.serves(audience)).count()).max(1);
+        Place { position, minutes: position.saturating_mul(minutes).div_ceil(agents) }
+    }
+
+    /// One desk's agents who are there, what they hold, and who waits for it.
+    #[must_use]
+    pub fn share(&self, audience: Audience, overflow: bool, on_duty: &dyn Fn(&str) -> bool) -> Share {
+        let own: Vec<&Seat> = self.there(on_duty).filter(|seat| seat.serves(Some(audience))).collect();
+        Share {
+            audience,
+            state: self.state(Some(audience), overflow, on_duty),
+            agents: number(own.len()),
+            load: own.iter().map(|seat| seat.load).sum(),
+            room: own.iter().map(|seat| seat.room()).sum(),
+            queued: number(self.queue.iter().filter(|waiting| waiting.audience == Some(audience)).count()),
+        }
     }
 
     fn there<'a>(&'a self, on_duty: &'a dyn Fn(&str) -> bool) -> impl Iterator<Item = &'a Seat> {
@@ -176,7 +222,26 @@ mod tests {
         let waiting = |second, audience| Waiting { since: at(second), audience };
         let queue = vec![waiting(1, PRE), waiting(2, Some(Audience::AfterSale)), waiting(3, PRE), waiting(7, PRE)];
         let seats = vec![seat("a", Presence::Online, 1, 1, &[]), seat("b", Presence::Online, 1, 1, &[])];
-        let place = Desk { seats, queue }.place(PRE, at(7), 3, &|_| true);
-        assert_eq!(place, Place { position: 3, minutes: 5 });
+        let helper = seat("c", Presence::Busy, 1, 1, &[Audience::AfterSale]);
+        let desk = Desk { seats: [seats, vec![helper]].concat(), queue };
+        let place = |overflow| desk.place(PRE, at(7), Handling { minutes: 3, overflow }, &|_| true);
+        assert_eq!(place(false), Place { position: 3, minutes: 5 }, "two agents");
+        assert_eq!(place(true), Place { position: 4, minutes: 4 }, "one queue, and three agents");
+    }
+
+    #[test]
+    fn a_desk_s_share_counts_its_own_agents_and_who_waits_for_it() {
+        let waiting = |audience| Waiting { since: Timestamp::UNIX_EPOCH, audience };
+        let seats = vec![
+            seat("a", Presence::Online, 3, 1, &[Audience::PreSale]),
+            seat("b", Presence::Busy, 5, 4, &[]),
+            seat("c", Presence::Away, 5, 2, &[Audience::PreSale]),
+            seat("d", Presence::Online, 2, 0, &[Audience::AfterSale]),
+        ];
+        let desk = Desk { seats, queue: vec![waiting(PRE), waiting(Some(Audience::AfterSale)), waiting(PRE)] };
+        let share = desk.share(Audience::PreSale, false, &|_| true);
+        let state = Some(AgentsState::Free);
+        assert_eq!(share, Share { audience: Audience::PreSale, state, agents: 2, load: 5, room: 2, queued: 2 });
+        assert_eq!(desk.share(Audience::PreSale, false, &|id| id == "b").state, Some(AgentsState::Busy));
     }
 }

@@ -13,7 +13,7 @@ const CLOCK_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 const EARLIEST: i64 = 946_684_800;
 
 /// How ids of events begin that the service makes itself: nobody else may take them beforehand.
-const RESERVED: [&str; 2] = ["timer-", "desk-"];
+pub const RESERVED: [&str; 2] = ["timer-", "desk-"];
 
 /// An inbound event.
 #[derive(Debug, Clone, Deserialize, ToSchema)]

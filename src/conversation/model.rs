@@ -68,7 +68,7 @@ pub struct UnpaidOrder {
 pub struct Conversation {
     /// Where it is in its life.
     pub phase: Phase,
-    /// Events so far: the number of the next one.
+    /// Events so far: the number of the last one.
     pub events: u64,
     /// The desk it is for.
     #[serde(skip_serializing_if = "is_default")]
@@ -97,7 +97,7 @@ pub struct Conversation {
     /// Entries of the menu that is open, in its order.
     #[serde(skip_serializing_if = "is_default")]
     pub menu: Vec<String>,
-    /// Ids of incidents told.
+    /// Incidents told, each as the edition that was told.
     #[serde(skip_serializing_if = "is_default")]
     pub incidents: Vec<String>,
     /// Bot replies since a human wrote or the customer paused.

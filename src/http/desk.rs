@@ -13,7 +13,7 @@ use super::body::{JsonBody, PathId};
 use super::error::{ApiError, Problem};
 use super::params::{MOST_ROWS, OfShop, Params};
 use crate::bot::now;
-use crate::conversation::desk::{Agent, Presence, Seat};
+use crate::conversation::desk::{Agent, Presence, Seat, Share};
 use crate::conversation::inbound::id;
 use crate::conversation::store::{ConversationFilter, StoredConversation};
 use crate::faq::Audience;
@@ -51,6 +51,9 @@ pub(super) struct Agents {
     #[schema(value_type = Option<String>)]
     state: Option<AgentsState>,
     queued: usize,
+    /// Each desk by itself: `audience`, `state`, `agents` who are there, their `load` and `room`, and who is `queued` for it.
+    #[schema(value_type = Vec<Object>)]
+    desks: Vec<Share>,
 }
 
 /// List a shop's agents
@@ -65,9 +68,14 @@ pub(super) async fn list(
     let policy = app.bot.policy(&of.shop)?;
     let local = now().to_zoned(policy.time_zone.clone());
     let desk = app.bot.store().desk(&of.shop).await?;
-    let state = desk.state(None, policy.overflow, &|agent| policy.on_duty(agent, &local));
-    let state = state.map(|state| policy.agents_at(&local, state));
-    Ok(Json(Agents { queued: desk.queue.len(), state, agents: desk.seats }))
+    let on_duty = |agent: &str| policy.on_duty(agent, &local);
+    let at_hour = |state: Option<AgentsState>| state.map(|state| policy.agents_at(&local, state));
+    let desks = Audience::ALL.map(|audience| {
+        let share = desk.share(audience, policy.overflow, &on_duty);
+        Share { state: at_hour(share.state), ..share }
+    });
+    let state = at_hour(desk.state(None, policy.overflow, &on_duty));
+    Ok(Json(Agents { queued: desk.queue.len(), state, desks: desks.to_vec(), agents: desk.seats }))
 }
 
 /// Say who is there

@@ -126,6 +126,9 @@ async fn dead_letters_are_listed_and_sent_again_by_the_service_that_runs() {
     }
     assert!(outbox(&[]).stdout.is_empty());
     assert_eq!(outbox(&["--state", "lost"]).status.code(), Some(2));
+    let nobody = outbox(&["--enable", "nobody"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("no endpoint `nobody` is switched off"));
 }
 
 #[test]

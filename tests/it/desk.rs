@@ -49,6 +49,11 @@ async fn an_agent_who_holds_as_much_as_they_can_is_busy() {
     assert_eq!(desk(&app).await["state"], "busy");
     let waits = hears(&app, "next").await;
     assert_eq!(waits.text(), "前面还有1位，请稍候。", "the place is known from the queue");
+    let all = desk(&app).await["desks"].clone();
+    let shares: Vec<&str> = all.as_array().unwrap().iter().map(|desk| desk["audience"].as_str().unwrap()).collect();
+    assert_eq!(shares, ["pre-sale", "after-sale", "assist"]);
+    let share = json!({"audience": "pre-sale", "state": "busy", "agents": 1, "load": 1, "room": 0, "queued": 0});
+    assert_eq!(all[0], share, "amy sits at every desk; who waits has named none");
     app.moved("held", "hand-back", "amy").await;
     assert_eq!(desk(&app).await["agents"][0]["load"], 0);
     assert_eq!(hears(&app, "after").await.summary(), "silent queued -");

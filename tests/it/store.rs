@@ -87,6 +87,8 @@ on_both_engines!(
     reasons_are_counted_by_day,
     an_erased_customer_leaves_nothing_but_ids,
     who_wrote_in_another_s_conversation_is_erased_from_it,
+    a_redelivery_of_what_was_erased_brings_nobody_back,
+    nothing_slips_through_an_erasure,
     old_messages_are_deleted_and_new_ones_stay,
     a_digest_is_made_once,
 );
@@ -537,7 +539,9 @@ async fn who_wrote_in_another_s_conversation_is_erased_from_it(place: Place) {
     let pushes = || {
         with(|outcome| {
             outcome.conversation.last_text = "电话13812345678".to_owned();
-            outcome.outgoing = vec![push("p", "e", Some("a"))];
+            let of = |customer: &str| format!(r#"{{"type":"reply","data":{{"customer_id":"{customer}","text":"x"}}}}"#);
+            let mine = Outgoing { body: of("bob"), ..push("p", "e", Some("a")) };
+            outcome.outgoing = vec![mine, Outgoing { body: of("bobby"), ..push("q", "e", Some("a")) }];
         })
     };
     for conversation in ["a", "b"] {
@@ -546,6 +550,7 @@ async fn who_wrote_in_another_s_conversation_is_erased_from_it(place: Place) {
     store.record(bob("a", "a2"), at(1), pushes()).await.unwrap();
     let erased = store.erase("web", "demo", "bob").await.unwrap();
     assert_eq!((erased.conversations, erased.events, erased.pushes), (1, 1, 1), "what he said, and its pushes");
+    assert_eq!(store.pushes(PushState::Pending, None, 9).await.unwrap().len(), 1, "another's push still goes");
     let left = store.conversation(&key("a")).await.unwrap().expect("it is another's");
     assert_eq!((left.facts.events, left.facts.last_text.as_str(), left.customer_id.as_str()), (2, "", "customer of a"));
     assert_eq!(store.history(&key("a"), 0, 10).await.unwrap().len(), 1, "what the other wrote stays");
@@ -556,6 +561,44 @@ async fn who_wrote_in_another_s_conversation_is_erased_from_it(place: Place) {
     let erased = store.erase("web", "demo", "bob").await.unwrap();
     assert_eq!(erased.events, 1, "found though the conversation that he wrote in is gone");
     assert_eq!(store.history(&key("b"), 0, 10).await.unwrap(), []);
+}
+
+async fn a_redelivery_of_what_was_erased_brings_nobody_back(place: Place) {
+    let store = place.open().await;
+    for id in ["1", "desk-1", "DESK-1"] {
+        store.record(event("a", id, "x"), at(0), plainly("x")).await.unwrap();
+    }
+    store.erase("web", "demo", "customer of a").await.unwrap();
+    // With fresh messages in the same transaction, which is committed.
+    let fresh = (0..60).map(|number| (format!("c{number}"), format!("m{number}"))).collect::<Vec<_>>();
+    let fresh = fresh.iter().map(|(conversation, message)| event(conversation, message, "y"));
+    let all = fresh.chain(["1", "DESK-1"].map(|id| event("a", id, "x")));
+    let mut under_way = tokio::task::JoinSet::new();
+    for event in all {
+        let store = Arc::clone(&store);
+        under_way.spawn(async move { store.record(event, at(1), plainly("y")).await.unwrap() });
+    }
+    let recorded = under_way.join_all().await;
+    let duplicates = recorded.iter().filter(|recorded| matches!(recorded, Recorded::Duplicate(_))).count();
+    assert_eq!(duplicates, 2, "{recorded:?}");
+    assert_eq!(store.conversation(&key("a")).await.unwrap(), None);
+}
+
+async fn nothing_slips_through_an_erasure(place: Place) {
+    let (store, other) = (place.open().await, place.open().await);
+    let writing = tokio::spawn(async move {
+        for number in 0..200 {
+            other.record(event("a", &format!("m{number}"), "x"), at(number), plainly("x")).await.unwrap();
+        }
+    });
+    while !writing.is_finished() {
+        store.erase("web", "demo", "customer of a").await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    writing.await.unwrap();
+    store.erase("web", "demo", "customer of a").await.unwrap();
+    assert_eq!(store.history(&key("a"), 0, 500).await.unwrap(), []);
+    assert_eq!(store.conversation(&key("a")).await.unwrap(), None);
 }
 
 async fn old_messages_are_deleted_and_new_ones_stay(place: Place) {

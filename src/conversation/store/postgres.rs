@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{Connection, Pool, Transaction};
+use sqlx::{Pool, Transaction};
 use tokio::task::JoinSet;
 
 use self::engine::EngineStore;
@@ -52,9 +52,12 @@ const ON_DISK: &str =
 /// A connection that was used so lately need not show that it lives: under load that would be a round trip a commit.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// Whether the database answers on this connection; else it is closed and another one opened.
+/// Whether the database answers on this connection and can be written, which one that was replaced by another cannot; else the
+/// connection is closed and another one opened.
 async fn alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    tokio::time::timeout(ALIVE, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
+    let asked = sqlx::query_scalar("SHOW transaction_read_only").fetch_one(connection);
+    let read_only: String = tokio::time::timeout(ALIVE, asked).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    Ok(read_only == "off")
 }
 
 /// How often a young database is looked at.
@@ -77,6 +80,16 @@ async fn keep_statistics(pool: Pool<Db>) {
     }
 }
 
+/// On a connection of its own, without the limits of the others: a large table takes its time, and a node that starts
+/// meanwhile waits for it.
+async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let options = options.clone().options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect_with(options).await?;
+    sqlx::migrate!("src/conversation/store/migrations/postgres").run(&pool).await?;
+    pool.close().await;
+    Ok(())
+}
+
 impl PostgresStore {
     /// Connects to `postgres://user:password@host:port/database` and brings the schema up to date.
     ///
@@ -88,6 +101,7 @@ impl PostgresStore {
             .statement_cache_capacity(STATEMENTS)
             // A transaction that a lost client left behind must not hold its rows.
             .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "8s")]);
+        migrate(&options).await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
@@ -101,7 +115,6 @@ impl PostgresStore {
             .after_release(|connection, _| Box::pin(alive(connection)))
             .connect_with(options)
             .await?;
-        sqlx::migrate!("src/conversation/store/migrations/postgres").run(&pool).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_statistics(pool.clone()));
         Ok(Self::over(pool.clone(), pool, tasks))

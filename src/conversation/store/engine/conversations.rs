@@ -13,6 +13,9 @@ use crate::conversation::store::{ConversationFilter, Due, StoreError, StoredConv
 
 type DbRow = <Db as sqlx::Database>::Row;
 
+/// Milliseconds until a timer that cannot be read is looked at again.
+const POSTPONED: i64 = 3_600_000;
+
 const COLUMNS: &str = "SELECT c.channel, c.shop, c.id, c.customer_id, c.facts, c.updated_at, c.due_at";
 
 impl EngineStore {
@@ -30,17 +33,19 @@ impl EngineStore {
         for row in &rows {
             match due(row) {
                 Ok(due) => read.push(due),
-                Err(error) => self.give_up_timer(&key(row)?, &error).await?,
+                // A list changes nothing.
+                Err(_) if shop.is_some() => {}
+                Err(error) => self.postpone(&key(row)?, row.try_get(5)?, &error).await?,
             }
         }
         Ok(read)
     }
 
-    /// A conversation whose facts cannot be read must not keep the others waiting, nor be met at every look at the clock.
-    async fn give_up_timer(&self, key: &ConversationKey, error: &StoreError) -> Result<(), StoreError> {
-        tracing::error!(shop = key.shop, channel = key.channel, %error, "a conversation's timers are given up");
-        let sql = "UPDATE conversations SET due_at = NULL WHERE channel = $1 AND shop = $2 AND id = $3";
-        bind_key(sqlx::query(sql), key).execute(&self.writer).await?;
+    /// A conversation whose facts cannot be read, perhaps because a newer version wrote them, must not keep the others waiting.
+    async fn postpone(&self, key: &ConversationKey, due_at: i64, error: &StoreError) -> Result<(), StoreError> {
+        tracing::error!(shop = key.shop, channel = key.channel, %error, "a conversation's timers wait for an hour");
+        let sql = "UPDATE conversations SET due_at = due_at + $5 WHERE channel = $1 AND shop = $2 AND id = $3 AND due_at = $4";
+        bind_key(sqlx::query(sql), key).bind(due_at).bind(POSTPONED).execute(&self.writer).await?;
         Ok(())
     }
 
@@ -142,9 +147,10 @@ impl EngineStore {
 /// Conversations of a shop: by their wait, by their customer, or by their last events.
 fn select_of_shop(filter: &ConversationFilter, shop: String) -> QueryBuilder<Db> {
     let mut select = QueryBuilder::<Db>::new(COLUMNS);
-    let by_event = !filter.by_wait && filter.customer_id.is_none();
+    let indexed = matches!(filter.phase.as_deref(), Some("queued" | "assigned"));
+    let by_event = !filter.by_wait && filter.customer_id.is_none() && !indexed;
     if by_event {
-        // In this order, whatever the planner thinks: the latest events first, then whether they are the last ones.
+        // The latest events first, then whether they are the last ones; SQLite keeps to the order of a CROSS JOIN.
         select.push(
             " FROM events e CROSS JOIN conversations c WHERE c.channel = e.channel AND c.shop = e.shop
              AND c.id = e.conversation_id AND c.events = e.seq AND c.updated_at = e.received_at AND e.shop = ",
@@ -157,6 +163,11 @@ fn select_of_shop(filter: &ConversationFilter, shop: String) -> QueryBuilder<Db>
         if let Some(value) = value {
             select.push(column).push_bind(value.clone());
         }
+    }
+    match filter.phase.as_deref() {
+        Some("queued") => _ = select.push(" AND c.queued_at IS NOT NULL"),
+        Some("assigned") => _ = select.push(" AND c.agent IS NOT NULL"),
+        _ => {}
     }
     let latest = if by_event { "e.received_at" } else { "c.updated_at" };
     select.push(format!(" AND {latest} < ")).push_bind(filter.before.map_or(i64::MAX, millis));

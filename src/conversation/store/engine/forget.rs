@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use super::{EngineStore, LOCK, Transaction, millis, patient};
+use crate::conversation::inbound::RESERVED;
 use crate::conversation::model::Conversation;
 use crate::conversation::store::{Erased, StoreError};
 
@@ -36,28 +37,36 @@ const PURGES: [&str; 6] = [
 ];
 
 impl EngineStore {
+    /// One try of an erasure; `Contended` when another transaction was in its way.
     pub(super) async fn erase(&self, channel: &str, shop: &str, customer_id: &str) -> Result<Erased, StoreError> {
         let mut transaction = self.writing().await?;
         let mine = "channel = $1 AND shop = $2 AND";
-        // A conversation belongs to who began it; what others wrote in it may stand in its facts and pushes too.
-        let touched = format!(
-            "IN (SELECT id FROM conversations WHERE {mine} customer_id = $3
-             UNION SELECT conversation_id FROM writers WHERE {mine} customer_id = $3)"
+        // A conversation belongs to who began it; others may have written in it.
+        let own = format!("SELECT id FROM conversations WHERE {mine} customer_id = $3");
+        let written = format!("SELECT conversation_id FROM writers WHERE {mine} customer_id = $3");
+        let touched = format!("IN ({own} UNION {written})");
+        let conversations = self.lock_and_clear(&mut transaction, &touched, [channel, shop, customer_id]).await?;
+        // Pushes of what this customer wrote in conversations of others: they say so themselves.
+        let named = format!("\"customer_id\":{}", serde_json::to_string(customer_id)?);
+        let sql = format!(
+            "DELETE FROM outbox WHERE {mine} (conversation_id IN ({own})
+             OR conversation_id IN ({written}) AND replace(body, $4, '') <> body)"
         );
-        let shared = self.without_words(&mut transaction, [channel, shop, customer_id]).await?;
-        let mut counts = [0_u64; 7];
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(channel).bind(shop).bind(customer_id).bind(named);
+        let pushes = query.execute(&mut *transaction).await?.rows_affected();
+        let [first, second] = RESERVED.map(|prefix| format!("substr(message_id, 1, {}) = '{prefix}'", prefix.len()));
+        let mut counts = [0_u64; 6];
         for (count, sql) in counts.iter_mut().zip([
-            format!("DELETE FROM outbox WHERE {mine} conversation_id {touched}"),
             // A wait begins with a message: by its moment the row is found.
             format!(
-                "DELETE FROM rounds WHERE (shop, started_at, channel, conversation_id) IN
-                 (SELECT shop, received_at, channel, conversation_id FROM events WHERE {mine} conversation_id {touched})"
+                "DELETE FROM rounds WHERE (shop, started_at, channel, conversation_id) IN (SELECT shop, received_at, channel,
+                 conversation_id FROM events WHERE {mine} conversation_id {touched} AND customer_id = $3)"
             ),
             format!("DELETE FROM told WHERE {mine} customer_id = $3"),
             // Nobody sends again what the service made itself.
             format!(
                 "DELETE FROM events WHERE {mine} conversation_id {touched} AND customer_id = $3
-                 AND (message_id LIKE 'timer-%' OR message_id LIKE 'desk-%')"
+                 AND ({first} OR {second})"
             ),
             format!(
                 "UPDATE events SET event = '{ERASED}', decision = '{ERASED_DECISION}', identity = '', customer_id = ''
@@ -70,20 +79,29 @@ impl EngineStore {
             *count = query.execute(&mut *transaction).await?.rows_affected();
         }
         transaction.commit().await?;
-        let [pushes, _, _, _, events, own, _] = counts;
-        Ok(Erased { conversations: own + shared, events, pushes })
+        let [_, _, _, events, _, _] = counts;
+        Ok(Erased { conversations, events, pushes })
     }
 
-    /// Takes what was said out of the facts of others' conversations that a customer wrote in; how many they were.
-    async fn without_words(&self, transaction: &mut Transaction, writer: [&str; 3]) -> Result<u64, StoreError> {
+    /// Locks the conversations, as who records in them does first of all, and takes what was said out of the facts of those that
+    /// others began; how many they are.
+    async fn lock_and_clear(
+        &self,
+        transaction: &mut Transaction,
+        touched: &str,
+        writer: [&str; 3],
+    ) -> Result<u64, StoreError> {
         let select = format!(
-            "SELECT c.id, c.facts FROM conversations c WHERE c.channel = $1 AND c.shop = $2 AND c.customer_id <> $3
-             AND c.id IN (SELECT conversation_id FROM writers WHERE channel = $1 AND shop = $2 AND customer_id = $3){LOCK}"
+            "SELECT c.id, c.facts, c.customer_id FROM conversations c
+             WHERE c.channel = $1 AND c.shop = $2 AND c.id {touched}{LOCK}"
         );
         let [channel, shop, customer_id] = writer;
         let select = sqlx::query(sqlx::AssertSqlSafe(select)).bind(channel).bind(shop).bind(customer_id);
         let rows = select.fetch_all(&mut **transaction).await?;
         for row in &rows {
+            if row.try_get::<&str, _>(2)? == customer_id {
+                continue;
+            }
             let facts: Conversation = serde_json::from_str(row.try_get(1)?)?;
             let facts = serde_json::to_string(&facts.without_words())?;
             let update = "UPDATE conversations SET facts = $1 WHERE channel = $2 AND shop = $3 AND id = $4";

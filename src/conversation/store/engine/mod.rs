@@ -137,9 +137,14 @@ async fn commit(pool: &Pool<Db>, batch: Vec<Queued>) {
 const TRIES: u32 = 5;
 
 async fn attempt(pool: &Pool<Db>, arrivals: &[&Arrival]) -> Result<Vec<Recorded>, StoreError> {
+    again(|| patient(record::record(pool, arrivals))).await
+}
+
+/// Tries again what another transaction has thwarted.
+async fn again<T, F: Future<Output = Result<T, StoreError>>>(mut call: impl FnMut() -> F) -> Result<T, StoreError> {
     let mut tries = 1;
     loop {
-        match patient(record::record(pool, arrivals)).await {
+        match call().await {
             Err(StoreError::Contended(_)) if tries < TRIES => tries += 1,
             outcome => return outcome,
         }
@@ -268,7 +273,7 @@ impl Store for EngineStore {
     }
 
     fn erase<'a>(&'a self, channel: &'a str, shop: &'a str, customer_id: &'a str) -> Answer<'a, Erased> {
-        patient(self.erase(channel, shop, customer_id))
+        patient(again(move || self.erase(channel, shop, customer_id)))
     }
 
     fn purge<'a>(&'a self, shop: &'a str, before: Timestamp) -> Answer<'a, u64> {

@@ -10,18 +10,24 @@ use super::outbox::insert_outgoing;
 use super::{Db, LOCK, LOCKS_ROWS, Transaction, begin, millis, portions, push_keys};
 use crate::conversation::clock::Clock;
 use crate::conversation::event::ConversationKey;
+use crate::conversation::model::Conversation;
 use crate::conversation::store::batch::{Arrival, Changes, Loaded, NewEvent, Touched, event_key, settle};
 use crate::conversation::store::{Recorded, StoreError, StoredDecision};
 
 pub(super) async fn record(pool: &Pool<Db>, arrivals: &[&Arrival]) -> Result<Vec<Recorded>, StoreError> {
     let mut transaction = begin(pool).await?;
     let loaded = load(&mut transaction, arrivals).await?;
+    let mut reserved = reserved(&loaded);
     let (answers, changes) = settle(arrivals.iter().copied(), loaded)?;
     if changes.events.is_empty() {
         transaction.rollback().await?;
         return Ok(answers);
     }
+    reserved.retain(|key| !changes.conversations.contains_key(key));
     write(&mut transaction, changes).await?;
+    for portion in portions(&reserved) {
+        release(&mut transaction, portion).await?;
+    }
     transaction.commit().await?;
     Ok(answers)
 }
@@ -29,7 +35,7 @@ pub(super) async fn record(pool: &Pool<Db>, arrivals: &[&Arrival]) -> Result<Vec
 async fn load(transaction: &mut Transaction, arrivals: &[&Arrival]) -> Result<Loaded, StoreError> {
     let keys: BTreeSet<(ConversationKey, &str)> =
         arrivals.iter().map(|arrival| (arrival.event.conversation(), arrival.event.customer_id.as_str())).collect();
-    // In one order everywhere, so that two transactions never wait for each other.
+    // In one order everywhere, so that two transactions seldom wait for each other; those that do are tried again.
     let keys: Vec<(ConversationKey, &str)> = keys.into_iter().collect();
     let mut loaded = Loaded::default();
     for portion in portions(&keys) {
@@ -37,6 +43,9 @@ async fn load(transaction: &mut Transaction, arrivals: &[&Arrival]) -> Result<Lo
             reserve(transaction, portion).await?;
         }
         read_conversations(transaction, portion, &mut loaded).await?;
+    }
+    if LOCKS_ROWS && keys.iter().any(|(key, _)| !loaded.conversations.contains_key(key)) {
+        return Err(StoreError::Contended("a conversation was erased meanwhile".to_owned()));
     }
     for portion in portions(arrivals) {
         read_events(transaction, portion, &mut loaded).await?;
@@ -57,7 +66,24 @@ async fn load(transaction: &mut Transaction, arrivals: &[&Arrival]) -> Result<Lo
     Ok(loaded)
 }
 
-/// Rows of conversations that are new, so that they can be locked like the others; undone with the transaction.
+/// Conversations that have a row and no event yet: one that this transaction has reserved.
+fn reserved(loaded: &Loaded) -> Vec<ConversationKey> {
+    let empty = loaded.conversations.iter().filter(|(_, facts)| LOCKS_ROWS && facts.events == 0);
+    empty.map(|(key, _)| key.clone()).collect()
+}
+
+/// Takes back rows that were reserved for events that turned out to be known.
+async fn release(transaction: &mut Transaction, keys: &[ConversationKey]) -> Result<(), StoreError> {
+    let mut delete = QueryBuilder::<Db>::new(
+        "DELETE FROM conversations WHERE events = 0 AND (channel, shop, id) IN (SELECT column1, column2, column3 FROM ",
+    );
+    push_keys(&mut delete, keys.iter().map(parts));
+    delete.push(")");
+    delete.build().execute(&mut **transaction).await?;
+    Ok(())
+}
+
+/// Rows of conversations that are new, so that they can be locked like the others.
 async fn reserve(transaction: &mut Transaction, keys: &[(ConversationKey, &str)]) -> Result<(), StoreError> {
     let mut insert = QueryBuilder::<Db>::new(
         "INSERT INTO conversations (channel, shop, id, customer_id, facts, updated_at, phase, events) ",
@@ -86,8 +112,11 @@ async fn read_conversations(
     select.push(LOCK);
     for row in select.build().fetch_all(&mut **transaction).await? {
         let key = ConversationKey { channel: row.try_get(0)?, shop: row.try_get(1)?, conversation_id: row.try_get(2)? };
-        loaded.owners.insert(key.clone(), row.try_get(4)?);
-        loaded.conversations.insert(key, serde_json::from_str(row.try_get(3)?)?);
+        let facts: Conversation = serde_json::from_str(row.try_get(3)?)?;
+        if facts.events > 0 {
+            loaded.owners.insert(key.clone(), row.try_get(4)?);
+        }
+        loaded.conversations.insert(key, facts);
     }
     Ok(())
 }
@@ -127,7 +156,7 @@ async fn read_returning(
     );
     select.push(
         " WHERE EXISTS (SELECT 1 FROM conversations c WHERE c.channel = k.column1 AND c.shop = k.column2
-          AND c.customer_id = k.column4 AND c.id <> k.column3)",
+          AND c.customer_id = k.column4 AND c.id <> k.column3 AND c.events > 0)",
     );
     for row in select.build().fetch_all(&mut **transaction).await? {
         let key = ConversationKey { channel: row.try_get(0)?, shop: row.try_get(1)?, conversation_id: row.try_get(2)? };
@@ -206,7 +235,8 @@ async fn write_conversations(
         row.push_bind(i64::try_from(conversation.events).unwrap_or(i64::MAX));
     });
     upsert.push(
-        " ON CONFLICT (channel, shop, id) DO UPDATE SET facts = excluded.facts, updated_at = excluded.updated_at,
+        " ON CONFLICT (channel, shop, id) DO UPDATE SET customer_id = excluded.customer_id,
+          facts = excluded.facts, updated_at = excluded.updated_at,
           phase = excluded.phase, audience = excluded.audience, agent = excluded.agent, queued_at = excluded.queued_at,
           human_at = excluded.human_at, due_at = excluded.due_at, events = excluded.events",
     );

@@ -1,4 +1,5 @@
 -- The same change as SQLite's, whose migration tells why.
+LOCK TABLE conversations, events, rounds, outbox, told IN ACCESS EXCLUSIVE MODE;
 DROP INDEX events_by_customer;
 
 DROP INDEX rounds_by_start;
@@ -28,3 +29,7 @@ CREATE INDEX conversations_by_customer ON conversations (customer_id, shop, chan
 -- A planner without statistics took this index for the key's and walked a whole channel for each message.
 DROP INDEX events_by_conversation;
 CREATE INDEX events_by_conversation ON events (conversation_id, channel, shop, seq);
+
+CREATE INDEX outbox_by_age ON outbox (shop, created_at);
+CREATE INDEX outbox_by_conversation ON outbox (conversation_id, channel, shop);
+CREATE INDEX told_by_age ON told (shop, at);

@@ -41,3 +41,8 @@ CREATE INDEX conversations_by_customer ON conversations (customer_id, shop, chan
 -- What tells most comes first, as above: nothing else is then found through this index by its first columns.
 DROP INDEX events_by_conversation;
 CREATE INDEX events_by_conversation ON events (conversation_id, channel, shop, seq);
+
+-- What is forgotten is found without reading all that is kept.
+CREATE INDEX outbox_by_age ON outbox (shop, created_at);
+CREATE INDEX outbox_by_conversation ON outbox (conversation_id, channel, shop);
+CREATE INDEX told_by_age ON told (shop, at);
