@@ -171,3 +171,19 @@ fn next(now: Timestamp, attempts: u32, after: Option<Duration>, id: &str) -> Tim
     let wait = after.unwrap_or_default().max(back_off(attempts, random));
     SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok()).unwrap_or(now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_may_ask_for_a_longer_wait_and_not_for_a_shorter_one() {
+        let waits = |attempts, after: Option<u64>| {
+            let next = next(Timestamp::UNIX_EPOCH, attempts, after.map(Duration::from_secs), "push");
+            next.duration_since(Timestamp::UNIX_EPOCH).as_secs()
+        };
+        assert_eq!(waits(1, Some(90)), 90);
+        assert_eq!(waits(12, Some(1)), waits(12, None));
+        assert!(waits(12, None) > 1_000, "half an hour at least");
+    }
+}

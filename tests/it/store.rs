@@ -1,13 +1,14 @@
 //! What a store promises, tested on both engines.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use yingda::conversation::clock::{Clock, Round};
 use yingda::conversation::desk::{Agent, Presence};
 use yingda::conversation::event::{Context, ConversationKey, EventKind, Id, InboundEvent};
@@ -635,6 +636,59 @@ async fn a_young_database_has_statistics_before_the_server_s_own_round() {
     while crate::postgres::sql(&url, shops).trim() != "1" {
         assert!(std::time::Instant::now() < deadline, "it does not know that there is one shop");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// The schema as the first migrations of an engine leave it, with a conversation in which two have written.
+const BEFORE: [&str; 5] = [
+    r#"INSERT INTO conversations (channel, shop, id, customer_id, facts, updated_at, phase, active_hour)
+       VALUES ('web', 'demo', 'c', 'amy', '{"phase":{"name":"bot"},"events":2}', 1700000002000, 'bot', 472222)"#,
+    r#"INSERT INTO events VALUES ('web', 'demo', '1', 'c', 'amy', 1700000001000, 'i', '{}', '{}', 1, 'queued')"#,
+    r#"INSERT INTO events VALUES ('web', 'demo', '2', 'c', 'bob', 1700000002000, 'j', '{}', '{}', 2, 'queued')"#,
+    "INSERT INTO rounds VALUES ('web', 'demo', 'c', 'human', 1700000001000, 1700000002000)",
+    "INSERT INTO rounds VALUES ('web', 'demo', 'c', 'any', 1700000002000, NULL)",
+];
+
+/// Only the first migrations of an engine.
+async fn first_migrations(engine: &str, count: usize) -> sqlx::migrate::Migrator {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conversation/store/migrations").join(engine);
+    let mut files: Vec<_> = std::fs::read_dir(all).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let folder = tempfile::tempdir().unwrap();
+    for file in files.iter().take(count) {
+        std::fs::copy(file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    sqlx::migrate::Migrator::new(folder.path()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_version_before_stored_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("yingda.db").display());
+    let mut sqlite = SqliteConnection::connect(&url).await.unwrap();
+    first_migrations("sqlite", 2).await.run(&mut sqlite).await.unwrap();
+    let url = database_url().await;
+    let mut postgres = PgConnection::connect(&url).await.unwrap();
+    first_migrations("postgres", 1).await.run(&mut postgres).await.unwrap();
+    for statement in BEFORE {
+        sqlx::query(statement).execute(&mut sqlite).await.unwrap();
+        // Its columns stand in another order.
+        let named =
+            "INSERT INTO events (channel, shop, message_id, conversation_id, customer_id, received_at, identity, event,
+                     decision, seq, reason) VALUES";
+        let statement = statement.replace("INSERT INTO events VALUES", named);
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut postgres).await.unwrap();
+    }
+    sqlite.close().await.unwrap();
+    for place in [Place::Sqlite(folder), Place::Postgres(url)] {
+        let store = place.open().await;
+        let all = ConversationFilter { limit: 9, ..ConversationFilter::default() };
+        assert_eq!(store.conversations(&all).await.unwrap().len(), 1);
+        assert_eq!(store.history(&key("c"), 0, 9).await.unwrap().len(), 2);
+        assert_eq!(store.rounds("demo", at(0), at(9)).await.unwrap().len(), 2);
+        let erased = store.erase("web", "demo", "bob").await.unwrap();
+        assert_eq!((erased.conversations, erased.events), (1, 1), "who wrote where is known of old events too");
+        assert_eq!(store.rounds("demo", at(0), at(9)).await.unwrap().len(), 1);
     }
 }
 

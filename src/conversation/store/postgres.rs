@@ -106,7 +106,11 @@ impl PostgresStore {
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
             .after_connect(|connection, _| {
-                Box::pin(async move { sqlx::query(ON_DISK).execute(connection).await.map(drop) })
+                Box::pin(async move {
+                    sqlx::query(ON_DISK).execute(&mut *connection).await?;
+                    let writable = alive(connection).await?;
+                    writable.then_some(()).ok_or_else(|| sqlx::Error::Protocol("the server takes no writes".to_owned()))
+                })
             })
             .test_before_acquire(false)
             .before_acquire(|connection, known| {

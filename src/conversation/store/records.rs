@@ -62,7 +62,7 @@ pub struct StoredEvent {
     pub seq: u64,
     /// When it was received.
     pub received_at: Timestamp,
-    /// As it came.
+    /// As it came, with what the shop's own systems knew in its context.
     pub event: Value,
     /// As it was answered.
     pub decision: Value,
@@ -179,7 +179,7 @@ pub struct StoredRound {
     pub key: ConversationKey,
     /// The wait.
     pub round: Round,
-    /// The conversation was closed before a reply.
+    /// The conversation is closed by now, or gone.
     pub closed: bool,
 }
 
