@@ -90,6 +90,8 @@ on_both_engines!(
     who_wrote_in_another_s_conversation_is_erased_from_it,
     a_redelivery_of_what_was_erased_brings_nobody_back,
     nothing_slips_through_an_erasure,
+    a_timer_brings_nobody_back,
+    a_page_leaves_nothing_of_its_last_moment_behind,
     old_messages_are_deleted_and_new_ones_stay,
     a_digest_is_made_once,
 );
@@ -559,9 +561,47 @@ async fn who_wrote_in_another_s_conversation_is_erased_from_it(place: Place) {
     store.record(bob("b", "b2"), at(1), plainly("y")).await.unwrap();
     let erased = store.erase("web", "demo", "customer of b").await.unwrap();
     assert_eq!((erased.conversations, erased.events), (1, 1));
+    let left = store.conversation(&key("b")).await.unwrap().expect("it passed on to who wrote in it too");
+    assert_eq!((left.facts.events, left.customer_id.as_str()), (2, "bob"));
+    assert_eq!(store.history(&key("b"), 0, 10).await.unwrap().len(), 1);
     let erased = store.erase("web", "demo", "bob").await.unwrap();
-    assert_eq!(erased.events, 1, "found though the conversation that he wrote in is gone");
+    assert_eq!(erased.events, 1);
+    assert_eq!(store.conversation(&key("b")).await.unwrap(), None);
     assert_eq!(store.history(&key("b"), 0, 10).await.unwrap(), []);
+}
+
+async fn a_timer_brings_nobody_back(place: Place) {
+    let store = place.open().await;
+    let timer = |conversation: &str, message: &str| {
+        let event = event(conversation, message, "电话 13812345678");
+        Arc::new(InboundEvent { kind: EventKind::Timer, ..(*event).clone() })
+    };
+    let recorded = store.record(timer("gone", "timer-1"), at(0), plainly("x")).await.unwrap();
+    assert_eq!(recorded, Recorded::Conflict);
+    assert_eq!(store.conversation(&key("gone")).await.unwrap(), None);
+    store.record(event("a", "1", "x"), at(0), plainly("x")).await.unwrap();
+    let void = with(|outcome| outcome.decision = StoredDecision(json!({ "reason": "timer_void" })));
+    store.record(timer("a", "timer-2"), at(1), void).await.unwrap();
+    let history = store.history(&key("a"), 2, 10).await.unwrap();
+    assert_eq!(history[0].event["text"], "", "what came to nothing is kept without its words");
+}
+
+async fn a_page_leaves_nothing_of_its_last_moment_behind(place: Place) {
+    let store = place.open().await;
+    for number in 0..9 {
+        let name = format!("c{number}");
+        store.record(event(&name, &name, "x"), at(number / 4), plainly("x")).await.unwrap();
+    }
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let page = ConversationFilter { limit: 2, before, ..ConversationFilter::default() };
+        let page = store.conversations(&page).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.updated_at);
+        found.extend(page.into_iter().map(|stored| stored.key.conversation_id));
+    }
+    found.sort();
+    assert_eq!(found, (0..9).map(|number| format!("c{number}")).collect::<Vec<_>>());
 }
 
 async fn a_redelivery_of_what_was_erased_brings_nobody_back(place: Place) {

@@ -1,6 +1,7 @@
 //! One transaction's worth of events: decided one after another, each on what the one before left behind. Pure but for
 //! the decisions.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use super::{Before, Decide, Outcome, Recorded, StoreError, StoredDecision};
 use crate::conversation::clock::Clock;
 use crate::conversation::desk::{Desk, Waiting};
-use crate::conversation::event::{ConversationKey, InboundEvent};
+use crate::conversation::event::{Context, ConversationKey, EventKind, InboundEvent};
 use crate::conversation::incident::Incident;
 use crate::conversation::model::Conversation;
 use crate::conversation::outgoing::Outgoing;
@@ -21,6 +22,9 @@ pub(super) struct Arrival {
     pub now: Timestamp,
     pub decide: Decide,
 }
+
+/// Reason of the decision on a timer that has nothing to do.
+const VOID: &str = "timer_void";
 
 /// Channel, shop and message id: what makes an event the same.
 pub(super) type EventKey = (String, String, String);
@@ -44,7 +48,7 @@ pub(super) struct Loaded {
 
 /// An event to be written.
 pub(super) struct NewEvent<'a> {
-    pub event: &'a InboundEvent,
+    pub event: Cow<'a, InboundEvent>,
     pub now: Timestamp,
     pub seq: u64,
     pub identity: String,
@@ -101,6 +105,11 @@ pub(super) fn settle<'a>(
         let key = event.conversation();
         let touched = changes.conversations.remove(&key).map(|touched| touched.facts);
         let conversation = touched.or_else(|| loaded.conversations.remove(&key)).unwrap_or_default();
+        if event.kind == EventKind::Timer && conversation.events == 0 {
+            // Its conversation was erased or forgotten meanwhile, and must not come back with what the timer knew of it.
+            answers.push(Recorded::Conflict);
+            continue;
+        }
         let desk = loaded.desks.get(event.shop.as_str()).unwrap_or(&nobody);
         let before = Before { conversation: &conversation, incidents: &loaded.incidents, desk };
         let outcome = catch_unwind(AssertUnwindSafe(|| decide(&before)))
@@ -132,6 +141,12 @@ impl<'a> Changes<'a> {
         if customer_id != owner {
             self.writers.insert((key.clone(), customer_id.clone()), now);
         }
+        // A timer that came to nothing is kept without what it would have answered: that may have been erased meanwhile.
+        let void = event.kind == EventKind::Timer && decision.reason() == VOID;
+        let event = match void {
+            true => Cow::Owned(InboundEvent { text: String::new(), context: Context::default(), ..event.clone() }),
+            false => Cow::Borrowed(event),
+        };
         self.events.push(NewEvent { event, now, seq: facts.events, identity, decision });
         self.outgoing.extend(outgoing.into_iter().map(|outgoing| (outgoing, now)));
         for round in rounds {

@@ -16,6 +16,9 @@ type DbRow = <Db as sqlx::Database>::Row;
 /// Milliseconds until a timer that cannot be read is looked at again.
 const POSTPONED: i64 = 3_600_000;
 
+/// Most conversations that change in one millisecond and are listed together.
+const AT_ONCE: u32 = 10_000;
+
 const COLUMNS: &str = "SELECT c.channel, c.shop, c.id, c.customer_id, c.facts, c.updated_at, c.due_at";
 
 impl EngineStore {
@@ -67,16 +70,36 @@ impl EngineStore {
         };
         let mut found = Vec::new();
         for shop in shops {
-            let rows = select_of_shop(filter, shop).build().fetch_all(&self.reader).await?;
-            for row in &rows {
-                found.push(stored(row)?);
-            }
+            found.extend(self.of_shop(filter, &shop).await?);
         }
         match filter.by_wait {
             true => found.sort_by_key(|stored| stored.facts.phase.queued_since()),
             false => found.sort_by_key(|stored| std::cmp::Reverse(stored.updated_at)),
         }
-        found.truncate(filter.limit as usize);
+        let last = found.get((filter.limit as usize).saturating_sub(1)).map(|last| last.updated_at);
+        // A page goes on before its last moment: nothing of that moment may be left behind.
+        let mut place = 0;
+        found.retain(|stored| {
+            place += 1;
+            place <= filter.limit || !filter.by_wait && Some(stored.updated_at) == last
+        });
+        Ok(found)
+    }
+
+    /// A page of one shop, with all that changed in its last millisecond.
+    async fn of_shop(&self, filter: &ConversationFilter, shop: &str) -> Result<Vec<StoredConversation>, StoreError> {
+        let until = filter.before.map_or(i64::MAX, millis);
+        let rows = select_of_shop(filter, shop, (0, until)).build().fetch_all(&self.reader).await?;
+        let mut found: Vec<StoredConversation> = rows.iter().map(stored).collect::<Result<_, _>>()?;
+        if let (Some(last), false) = (found.last(), filter.by_wait || found.len() < filter.limit as usize) {
+            let last = last.updated_at;
+            found.retain(|stored| stored.updated_at != last);
+            let rest = ConversationFilter { limit: AT_ONCE, ..filter.clone() };
+            let mut rest = select_of_shop(&rest, shop, (millis(last), millis(last) + 1));
+            for row in &rest.build().fetch_all(&self.reader).await? {
+                found.push(stored(row)?);
+            }
+        }
         Ok(found)
     }
 
@@ -145,7 +168,8 @@ impl EngineStore {
 }
 
 /// Conversations of a shop: by their wait, by their customer, or by their last events.
-fn select_of_shop(filter: &ConversationFilter, shop: String) -> QueryBuilder<Db> {
+/// From the first and before the second of the `moments`, in milliseconds.
+fn select_of_shop(filter: &ConversationFilter, shop: &str, moments: (i64, i64)) -> QueryBuilder<Db> {
     let mut select = QueryBuilder::<Db>::new(COLUMNS);
     let indexed = matches!(filter.phase.as_deref(), Some("queued" | "assigned"));
     let by_event = !filter.by_wait && filter.customer_id.is_none() && !indexed;
@@ -158,7 +182,7 @@ fn select_of_shop(filter: &ConversationFilter, shop: String) -> QueryBuilder<Db>
     } else {
         select.push(" FROM conversations c WHERE c.shop = ");
     }
-    select.push_bind(shop);
+    select.push_bind(shop.to_owned());
     for (column, value) in [(" AND c.phase = ", &filter.phase), (" AND c.customer_id = ", &filter.customer_id)] {
         if let Some(value) = value {
             select.push(column).push_bind(value.clone());
@@ -170,7 +194,8 @@ fn select_of_shop(filter: &ConversationFilter, shop: String) -> QueryBuilder<Db>
         _ => {}
     }
     let latest = if by_event { "e.received_at" } else { "c.updated_at" };
-    select.push(format!(" AND {latest} < ")).push_bind(filter.before.map_or(i64::MAX, millis));
+    select.push(format!(" AND {latest} >= ")).push_bind(moments.0);
+    select.push(format!(" AND {latest} < ")).push_bind(moments.1);
     match filter.by_wait {
         true => select.push(" AND c.queued_at IS NOT NULL ORDER BY c.queued_at"),
         false => select.push(format!(" ORDER BY {latest} DESC")),

@@ -1,5 +1,7 @@
 //! What is forgotten: a customer who is erased, and what is older than a shop keeps.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sqlx::Row;
 
@@ -46,15 +48,17 @@ impl EngineStore {
         let written = format!("SELECT conversation_id FROM writers WHERE {mine} customer_id = $3");
         let touched = format!("IN ({own} UNION {written})");
         let conversations = self.lock_and_clear(&mut transaction, &touched, [channel, shop, customer_id]).await?;
-        // Pushes of what this customer wrote in conversations of others: they say so themselves.
+        let [timer, desk] = RESERVED;
+        let begins = |prefix: &str| format!("substr(message_id, 1, {}) = '{prefix}'", prefix.len());
+        // Pushes of what this customer wrote in conversations with others, and of timers, which may hold it: they say so.
         let named = format!("\"customer_id\":{}", serde_json::to_string(customer_id)?);
         let sql = format!(
             "DELETE FROM outbox WHERE {mine} (conversation_id IN ({own})
-             OR conversation_id IN ({written}) AND replace(body, $4, '') <> body)"
+             OR conversation_id IN ({written}) AND replace(replace(body, $4, ''), $5, '') <> body)"
         );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(channel).bind(shop).bind(customer_id).bind(named);
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(channel).bind(shop).bind(customer_id);
+        let query = query.bind(named).bind(format!("\"message_id\":\"{timer}"));
         let pushes = query.execute(&mut *transaction).await?.rows_affected();
-        let [first, second] = RESERVED.map(|prefix| format!("substr(message_id, 1, {}) = '{prefix}'", prefix.len()));
         let mut counts = [0_u64; 6];
         for (count, sql) in counts.iter_mut().zip([
             // A wait begins with a message: by its moment the row is found.
@@ -63,10 +67,12 @@ impl EngineStore {
                  conversation_id FROM events WHERE {mine} conversation_id {touched} AND customer_id = $3)"
             ),
             format!("DELETE FROM told WHERE {mine} customer_id = $3"),
-            // Nobody sends again what the service made itself.
+            // Nobody sends again what the service made itself; a timer holds what any of its conversation wrote.
             format!(
-                "DELETE FROM events WHERE {mine} conversation_id {touched} AND customer_id = $3
-                 AND ({first} OR {second})"
+                "DELETE FROM events WHERE {mine} conversation_id {touched}
+                 AND ({} OR customer_id = $3 AND {})",
+                begins(timer),
+                begins(desk)
             ),
             format!(
                 "UPDATE events SET event = '{ERASED}', decision = '{ERASED_DECISION}', identity = '', customer_id = ''
@@ -98,15 +104,26 @@ impl EngineStore {
         let [channel, shop, customer_id] = writer;
         let select = sqlx::query(sqlx::AssertSqlSafe(select)).bind(channel).bind(shop).bind(customer_id);
         let rows = select.fetch_all(&mut **transaction).await?;
+        let heirs = heirs(transaction, writer).await?;
         for row in &rows {
-            if row.try_get::<&str, _>(2)? == customer_id {
-                continue;
-            }
+            let (id, owner): (&str, &str) = (row.try_get(0)?, row.try_get(2)?);
+            let owner = match heirs.get(id) {
+                Some(heir) if owner == customer_id => heir,
+                None if owner == customer_id => continue,
+                _ => owner,
+            };
             let facts: Conversation = serde_json::from_str(row.try_get(1)?)?;
             let facts = serde_json::to_string(&facts.without_words())?;
-            let update = "UPDATE conversations SET facts = $1 WHERE channel = $2 AND shop = $3 AND id = $4";
-            let update = sqlx::query(update).bind(facts).bind(channel).bind(shop).bind(row.try_get::<&str, _>(0)?);
+            let update =
+                "UPDATE conversations SET facts = $1, customer_id = $2 WHERE channel = $3 AND shop = $4 AND id = $5";
+            let update = sqlx::query(update).bind(facts).bind(owner).bind(channel).bind(shop).bind(id);
             update.execute(&mut **transaction).await?;
+        }
+        // What passed on was written in by this customer as well: so the statements that follow find it.
+        for id in heirs.keys() {
+            let insert = "INSERT INTO writers VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING";
+            let insert = sqlx::query(insert).bind(channel).bind(shop).bind(customer_id).bind(id);
+            insert.execute(&mut **transaction).await?;
         }
         Ok(rows.len() as u64)
     }
@@ -133,4 +150,14 @@ impl EngineStore {
         transaction.commit().await?;
         Ok(deleted)
     }
+}
+
+/// Conversations that a customer began and others wrote in, each with one of those.
+async fn heirs(transaction: &mut Transaction, owner: [&str; 3]) -> Result<BTreeMap<String, String>, StoreError> {
+    let sql = "SELECT conversation_id, min(customer_id) FROM writers WHERE channel = $1 AND shop = $2 AND customer_id <> $3
+               AND conversation_id IN (SELECT id FROM conversations WHERE channel = $1 AND shop = $2 AND customer_id = $3)
+               GROUP BY conversation_id";
+    let [channel, shop, customer_id] = owner;
+    let rows = sqlx::query(sql).bind(channel).bind(shop).bind(customer_id).fetch_all(&mut **transaction).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

@@ -193,14 +193,14 @@ async fn write(transaction: &mut Transaction, changes: Changes<'_>) -> Result<()
 async fn insert_events(transaction: &mut Transaction, events: &[NewEvent<'_>]) -> Result<(), StoreError> {
     let mut rows = Vec::with_capacity(events.len());
     for new in events {
-        rows.push((new, serde_json::to_string(new.event)?, serde_json::to_string(&new.decision)?));
+        rows.push((new, serde_json::to_string(&new.event)?, serde_json::to_string(&new.decision)?));
     }
     let mut insert = QueryBuilder::<Db>::new(
         "INSERT INTO events (channel, shop, message_id, conversation_id, customer_id, received_at, seq, reason,
          identity, event, decision) ",
     );
     insert.push_values(rows, |mut row, (new, event, decision)| {
-        let (channel, shop, message_id) = event_key(new.event);
+        let (channel, shop, message_id) = event_key(&new.event);
         row.push_bind(channel).push_bind(shop).push_bind(message_id);
         row.push_bind(new.event.conversation_id.to_string()).push_bind(new.event.customer_id.to_string());
         row.push_bind(millis(new.now)).push_bind(i64::try_from(new.seq).unwrap_or(i64::MAX));
