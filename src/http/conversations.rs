@@ -33,7 +33,7 @@ pub(super) struct Filter {
     /// Only conversations last changed before: the `updated_at` of the last one of the page before.
     #[param(value_type = Option<String>, format = DateTime)]
     before: Option<Timestamp>,
-    /// How many, 1 to 500; 50 when absent.
+    /// How many, 1 to 500; 50 when absent. A few more come where several changed in the same millisecond.
     limit: Option<u32>,
 }
 
