@@ -75,6 +75,7 @@ fn message(number: u64, conversations: u64) -> InboundEvent {
         sender_is_bot: false,
         agent_id: None,
         echo_of: None,
+        reply_to: None,
         sent_at: None,
         context: Context::default(),
     }

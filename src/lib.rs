@@ -2,7 +2,7 @@
 //!
 //! Two towers and a roof. Knowledge: [`faq`] files pass through the [`analysis`] into the [`index`], and [`matching`]
 //! turns hits into candidates; [`knowledge`] holds one immutable generation of all that. Talk: an event of a
-//! [`conversation`] is read through the same analysis. The [`reply`] is decided from both, and [`bot`] records it; [`report`]
+//! [`conversation`], which a [`channel`] brings, is read through the same analysis. The [`reply`] is decided from both, and [`bot`] records it; [`report`]
 //! tells in figures what came of it.
 
 pub mod config;
@@ -19,6 +19,7 @@ pub mod outbound;
 pub mod semantic;
 
 pub mod bot;
+pub mod channel;
 pub mod conversation;
 pub mod reply;
 pub mod report;

@@ -137,6 +137,7 @@ impl Bot {
             sender_is_bot: false,
             agent_id: None,
             echo_of: None,
+            reply_to: facts.bubbles.filter(|_| kind == Some(TimerKind::Bubbles)).and_then(|last| last.reply_to),
             sent_at: None,
             context,
         };

@@ -7,8 +7,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
+use super::sender::Sender;
 use super::{Bot, now};
-use crate::conversation::outgoing::{PushKind, Webhook};
+use crate::channel::call::Failure;
+use crate::conversation::outgoing::{FailureClass, PushKind, Webhook};
 use crate::conversation::store::{Push, Settled, StoreError};
 use crate::outbound::OutboundError;
 use crate::outbound::guard::Client;
@@ -26,15 +28,19 @@ const AT_ONCE: usize = 16;
 /// How long a receiver may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a platform may take for all calls that a message needs.
+const TOGETHER: Duration = Duration::from_secs(7);
+
 /// How long a push is ours: longer than an attempt, so that nobody else sends it meanwhile; when we die, others wait no
 /// longer than that.
 const LEASE: SignedDuration = SignedDuration::from_secs(8);
 
-/// An endpoint that can be called.
-struct Endpoint {
-    url: String,
-    secret: Secret,
-    client: Client,
+/// Who can be called.
+enum Endpoint {
+    /// A receiver of signed webhooks.
+    Webhook { url: String, secret: Secret, client: Client },
+    /// A platform's API.
+    Account(Sender),
 }
 
 /// Brings pushes to the configured endpoints.
@@ -62,7 +68,11 @@ impl Courier {
             let secret: Secret = secret.parse().map_err(|error: SecretError| wrong(error.to_string()))?;
             let client = Client::new(*allow_private, TIMEOUT)?;
             client.permits(url).map_err(|error| wrong(error.to_string()))?;
-            endpoints.insert(name.clone(), Arc::new(Endpoint { url: url.clone(), secret, client }));
+            endpoints.insert(name.clone(), Arc::new(Endpoint::Webhook { url: url.clone(), secret, client }));
+        }
+        for account in bot.accounts() {
+            let sender = Sender::new(account.clone(), Arc::clone(bot.store()))?;
+            endpoints.insert(account.endpoint(), Arc::new(Endpoint::Account(sender)));
         }
         Ok(Self { bot, endpoints: Arc::new(endpoints) })
     }
@@ -107,15 +117,16 @@ impl Courier {
 
     async fn bring(&self, push: Push, to: Option<Arc<Endpoint>>, off: Option<String>) -> Result<(), StoreError> {
         let settled = match (&to, off) {
-            (_, Some(reason)) => Settled::Dead { error: format!("the endpoint is switched off: {reason}") },
-            (None, None) => Settled::Dead { error: "the endpoint is not configured any more".to_owned() },
+            (_, Some(reason)) => dead(FailureClass::Gone, format!("the endpoint is switched off: {reason}")),
+            (None, None) => dead(FailureClass::GivenUp, "the endpoint is not configured any more".to_owned()),
             (Some(_), None) if overtaken(&push) => Settled::Dropped { reason: "a human was quicker".to_owned() },
             (Some(endpoint), None) => self.attempt(endpoint, &push).await?,
         };
         let name = match &settled {
             Settled::Sent => "sent",
-            Settled::Retry { .. } => "retry",
-            Settled::Dead { .. } => "dead",
+            Settled::Retry { class: FailureClass::Retry, .. } => "retry",
+            Settled::Dead { class: FailureClass::Retry | FailureClass::GivenUp, .. } => "dead",
+            Settled::Retry { class, .. } | Settled::Dead { class, .. } => class.name(),
             Settled::Dropped { .. } => "dropped",
         };
         metrics::counter!("yingda_pushes_total", "endpoint" => push.outgoing.endpoint.clone(), "outcome" => name)
@@ -124,26 +135,50 @@ impl Courier {
     }
 
     async fn attempt(&self, endpoint: &Endpoint, push: &Push) -> Result<Settled, StoreError> {
-        let (id, body) = (push.outgoing.id.as_str(), push.outgoing.body.as_bytes());
-        let Endpoint { url, secret, client } = endpoint;
-        let delivery = deliver(client, url, secret, id, now(), body).await;
-        let attempts = push.attempts + 1;
-        Ok(match delivery {
-            Delivery::Delivered => Settled::Sent,
-            Delivery::Gone => {
-                let reason = "it answered 410 Gone";
-                tracing::error!(endpoint = push.outgoing.endpoint, "switched off: {reason}");
-                self.bot.store().switch_endpoint(&push.outgoing.endpoint, Some(reason), now()).await?;
-                Settled::Dead { error: reason.to_owned() }
+        let (id, name) = (push.outgoing.id.as_str(), push.outgoing.endpoint.as_str());
+        let failure = match endpoint {
+            Endpoint::Webhook { url, secret, client } => {
+                let delivery = deliver(client, url, secret, id, now(), push.outgoing.body.as_bytes()).await;
+                delivery_failure(delivery)
             }
-            Delivery::Refused { why } => Settled::Dead { error: why },
-            Delivery::Retry { why, .. } if attempts >= ATTEMPTS => {
+            Endpoint::Account(sender) => sender.bring_in(TOGETHER, push).await.err(),
+        };
+        let Some(failure) = failure else { return Ok(Settled::Sent) };
+        let (class, why, attempts) = (failure.class(), failure.why().to_owned(), push.attempts + 1);
+        Ok(match failure.try_after() {
+            None if class == FailureClass::Gone => {
+                tracing::error!(endpoint = name, "switched off: {why}");
+                self.bot.store().switch_endpoint(name, Some(&why), now()).await?;
+                dead(class, why)
+            }
+            None => dead(class, why),
+            Some(_) if attempts >= ATTEMPTS => {
                 // Why is kept with the push: the receiver's words may be the customer's.
-                tracing::error!(endpoint = push.outgoing.endpoint, push = id, "given up after {attempts} attempts");
-                Settled::Dead { error: why }
+                tracing::error!(endpoint = name, push = id, "given up after {attempts} attempts");
+                dead(class, why)
             }
-            Delivery::Retry { after, why } => Settled::Retry { at: next(now(), attempts, after, id), error: why },
+            Some(after) => {
+                let after = Duration::try_from(after).ok();
+                Settled::Retry { at: next(now(), attempts, after, id), error: why, class }
+            }
         })
+    }
+}
+
+fn dead(class: FailureClass, error: String) -> Settled {
+    Settled::Dead { error, class }
+}
+
+/// What a webhook's delivery means for the push; none when it is there.
+fn delivery_failure(delivery: Delivery) -> Option<Failure> {
+    match delivery {
+        Delivery::Delivered => None,
+        Delivery::Gone => Some(Failure::Gone { why: "it answered 410 Gone".to_owned() }),
+        Delivery::Refused { why } => Some(Failure::GiveUp { why }),
+        Delivery::Retry { after, why } => {
+            let after = after.and_then(|after| SignedDuration::try_from(after).ok());
+            Some(Failure::Retry { after, why })
+        }
     }
 }
 

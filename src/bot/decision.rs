@@ -67,6 +67,9 @@ pub struct Decision {
     pub candidates: Vec<Considered>,
     /// Entries of the menu that was sent: the customer may answer with their number.
     pub menu: Vec<String>,
+    /// What the menu's lines say, in its order: a channel with buttons shows them.
+    #[serde(default)]
+    pub options: Vec<String>,
     /// How the replies go out: `response`, or `push` to the endpoints that subscribe to replies.
     pub delivery: Delivery,
     /// Where the conversation is afterwards: `new`, `bot`, `queued`, `assigned`, `closed`.

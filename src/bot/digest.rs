@@ -18,7 +18,7 @@ impl Bot {
     pub async fn make_digest(&self, shop: &str, now: Timestamp) -> Result<bool, BotError> {
         let policy = self.shops.policy_or_default(shop);
         let local = now.to_zoned(policy.time_zone.clone());
-        if !is_wanted(&self.webhooks, PushKind::DailyDigest, shop, None) || local.time() < policy.digest_at {
+        if !is_wanted(&self.subscribers, PushKind::DailyDigest, shop, None) || local.time() < policy.digest_at {
             return Ok(false);
         }
         let Ok(day) = local.date().yesterday() else { return Ok(false) };
@@ -39,8 +39,8 @@ impl Bot {
         let end = day.checked_add(1.day()).map_or(Timestamp::MAX, edge);
         let reasons = self.store.reasons(shop, edge(day), end).await?;
         let data = json!({ "shop": shop, "day": day, "decisions": reasons, "ledger": ledger });
-        let wanting = self.webhooks.iter().filter(|webhook| webhook.wants(PushKind::DailyDigest, shop, None));
+        let wanting = self.subscribers.iter().filter(|subscriber| subscriber.wants(PushKind::DailyDigest, shop, None));
         let about = [shop, &day.to_string()];
-        Ok(wanting.map(|webhook| push(webhook, PushKind::DailyDigest, &about, now, &data)).collect())
+        Ok(wanting.map(|subscriber| push(subscriber, PushKind::DailyDigest, &about, now, &data)).collect())
     }
 }

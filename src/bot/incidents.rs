@@ -53,10 +53,10 @@ impl Bot {
         let shops = &incident.scope.shop;
         let touches =
             |name: &[String]| shops.is_empty() || name.is_empty() || name.iter().any(|shop| shops.contains(shop));
-        let wanting = self.webhooks.iter().filter(|webhook| webhook.events.contains(&PushKind::Incident));
+        let wanting = self.subscribers.iter().filter(|subscriber| subscriber.events.contains(&PushKind::Incident));
         let data = json!({ "state": state, "incident": incident });
         let about = [&incident.id, state, &now.to_string()];
-        let touched = wanting.filter(|webhook| touches(&webhook.shops));
-        touched.map(|webhook| push(webhook, PushKind::Incident, &about, now, &data)).collect()
+        let touched = wanting.filter(|subscriber| touches(&subscriber.shops));
+        touched.map(|subscriber| push(subscriber, PushKind::Incident, &about, now, &data)).collect()
     }
 }

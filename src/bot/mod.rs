@@ -1,5 +1,6 @@
 //! The bot: an inbound event becomes a recorded decision. Joins knowledge and conversations; the only reader of the clock.
 
+mod channels;
 pub mod clockwork;
 pub mod courier;
 mod decision;
@@ -8,9 +9,11 @@ mod facts;
 mod hearing;
 mod incidents;
 mod ledger;
+pub mod mailroom;
 mod outcome;
 mod pushes;
 mod reading;
+mod sender;
 mod wording;
 
 use std::collections::HashMap;
@@ -19,18 +22,21 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+pub use self::channels::HookError;
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
 use self::facts::Hooks;
 use self::hearing::{Ear, read};
+use self::mailroom::Mail;
 use self::reading::Reading;
 use self::wording::variables;
 use crate::analysis::Analysis;
 use crate::analysis::language::Language;
 use crate::analysis::speech::SpeechAct;
+use crate::channel::account::Account;
 use crate::config::Shops;
 use crate::conversation::event::{ConversationKey, EventKind, InboundEvent};
 use crate::conversation::model::Conversation;
-use crate::conversation::outgoing::{PushKind, Webhook, is_wanted};
+use crate::conversation::outgoing::{PushKind, Subscriber, Webhook, is_wanted};
 use crate::conversation::store::{Decide, Recorded, Store, StoreError, StoredDecision};
 use crate::conversation::timer::Timer;
 use crate::faq::scope::Place;
@@ -78,7 +84,12 @@ pub struct Bot {
     knowledge: Arc<Knowledge>,
     store: Arc<dyn Store>,
     shops: Arc<Shops>,
+    /// Where endpoints are; who gets what is told by the subscribers.
     webhooks: Arc<[Webhook]>,
+    accounts: Arc<[Account]>,
+    /// The endpoints and the accounts.
+    subscribers: Arc<[Subscriber]>,
+    mail: Arc<Mail>,
     hooks: Arc<Hooks>,
     /// Days whose digests are made, by shop: they are not reckoned again. Held for a look.
     digested: Arc<Mutex<HashMap<String, Date>>>,
@@ -99,7 +110,19 @@ impl Bot {
         shops: Arc<Shops>,
         webhooks: impl Into<Arc<[Webhook]>>,
     ) -> Self {
-        Self { knowledge, store, shops, webhooks: webhooks.into(), hooks: Arc::default(), digested: Arc::default() }
+        let webhooks = webhooks.into();
+        let subscribers = webhooks.iter().map(Subscriber::from).collect();
+        let (accounts, hooks, digested) = (Arc::default(), Arc::default(), Arc::default());
+        Self { knowledge, store, shops, webhooks, accounts, subscribers, mail: Arc::default(), hooks, digested }
+    }
+
+    /// The same bot, speaking through these channel accounts.
+    #[must_use]
+    pub fn with_accounts(self, accounts: impl Into<Arc<[Account]>>) -> Self {
+        let accounts = accounts.into();
+        let webhooks = self.webhooks.iter().map(Subscriber::from);
+        let subscribers = webhooks.chain(accounts.iter().map(Account::subscriber)).collect();
+        Self { accounts, subscribers, ..self }
     }
 
     /// The same bot, asking the shops' own systems for facts.
@@ -142,7 +165,7 @@ impl Bot {
         };
         let (read, ()) = tokio::join!(self.read(&text, &generation), self.hooks.complete(&mut event, now));
         let event = Arc::new(event);
-        let settings = (policy, Arc::clone(&self.webhooks));
+        let settings = (policy, Arc::clone(&self.subscribers));
         let reading = Reading::new(Arc::clone(&event), settings, generation, now, read)?;
         let decide: Decide = Arc::new(move |before| reading.outcome(before));
         match self.store.record(Arc::clone(&event), now, decide).await? {
@@ -209,14 +232,26 @@ impl Bot {
     #[must_use]
     pub fn timers(&self, key: &ConversationKey, facts: &Conversation) -> Vec<Timer> {
         let policy = self.shops.policy_or_default(&key.shop);
-        let speaks = is_wanted(&self.webhooks, PushKind::Reply, &key.shop, Some(&key.channel));
+        let speaks = is_wanted(&self.subscribers, PushKind::Reply, &key.shop, Some(&key.channel));
         timers(facts, policy, &policy.channel(&key.channel), speaks)
     }
 
-    /// The endpoints that get its pushes.
+    /// The endpoints that are configured.
     #[must_use]
     pub fn webhooks(&self) -> &[Webhook] {
         &self.webhooks
+    }
+
+    /// The channel accounts it speaks through.
+    #[must_use]
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    /// Who gets its pushes.
+    #[must_use]
+    pub fn subscribers(&self) -> &[Subscriber] {
+        &self.subscribers
     }
 
     /// How a shop wants it.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::decision::{Considered, Deadlines, Decision, OutgoingReply};
-use super::pushes::pushes;
+use super::pushes::{messages, pushes};
 use super::reading::{Reading, Scene};
 use crate::conversation::clock::{Replied, rounds};
 use crate::conversation::event::EventKind;
@@ -101,7 +101,7 @@ impl Reading {
         let waits = choice.action == Action::Wait && !replies.is_empty();
         let place = self.event.context.queue_position.or(scene.place.map(|place| place.position));
         Sent {
-            texts: replies.iter().map(|reply| reply.text.clone()).collect(),
+            texts: replies.iter().flat_map(|reply| messages(self, &reply.text)).collect(),
             ids: replies.iter().map(|reply| reply.id.clone()).collect(),
             entry_id: rendered.entry_id.clone(),
             scripts: rendered.scripts.iter().map(|(_, kind)| *kind).collect(),
@@ -141,6 +141,7 @@ impl Reading {
             reason: choice.rule,
             candidates: scene.understood.found.candidates.iter().map(|found| self.considered(found)).collect(),
             menu: rendered.menu,
+            options: rendered.options,
             delivery: if pushed { Delivery::Push } else { Delivery::Response },
             phase: after.phase.name().to_owned(),
             deadlines: Deadlines {

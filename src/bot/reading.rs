@@ -12,7 +12,7 @@ use crate::conversation::desk::{Desk, Handling, Place as QueuePlace};
 use crate::conversation::event::{EventKind, InboundEvent};
 use crate::conversation::incident::{Contradicted, Incident};
 use crate::conversation::model::Conversation;
-use crate::conversation::outgoing::{PushKind, Webhook, is_wanted};
+use crate::conversation::outgoing::{PushKind, Subscriber, is_wanted};
 use crate::conversation::store::Before;
 use crate::conversation::timer::{Timer, TimerKind};
 use crate::faq::scope::Place;
@@ -30,7 +30,7 @@ pub(super) struct Reading {
     pub event: Arc<InboundEvent>,
     pub policy: Arc<ShopPolicy>,
     pub channel: ChannelPolicy,
-    pub webhooks: Arc<[Webhook]>,
+    pub subscribers: Arc<[Subscriber]>,
     pub generation: Arc<Generation>,
     pub now: Timestamp,
     /// `now` in the shop's time zone.
@@ -59,7 +59,7 @@ impl Reading {
     /// Reads an event against one generation.
     pub fn new(
         event: Arc<InboundEvent>,
-        (policy, webhooks): (Arc<ShopPolicy>, Arc<[Webhook]>),
+        (policy, subscribers): (Arc<ShopPolicy>, Arc<[Subscriber]>),
         generation: Arc<Generation>,
         now: Timestamp,
         (analysis, vector): (Analysis, Option<Vec<f32>>),
@@ -67,7 +67,8 @@ impl Reading {
         let acts = generation.matcher.analyzer().speech_acts(&analysis);
         let (local, channel) = (now.to_zoned(policy.time_zone.clone()), policy.channel(event.channel.as_str()));
         let understood = Understood::default();
-        let mut reading = Self { event, policy, channel, webhooks, generation, now, local, analysis, acts, understood };
+        let mut reading =
+            Self { event, policy, channel, subscribers, generation, now, local, analysis, acts, understood };
         let question = Question { analysis: &reading.analysis, vector: vector.as_deref() };
         // What asks nothing is for no entry, however well it fits; but an editor may have written it as a phrasing.
         let asks = reading.generation.matcher.is_phrasing(&reading.analysis) || reading.asks();
@@ -146,7 +147,7 @@ impl Reading {
     /// Timers that run in a conversation of this shop and channel.
     pub fn timers(&self, conversation: &Conversation) -> Vec<Timer> {
         let (shop, channel) = (self.event.shop.as_str(), self.event.channel.as_str());
-        let speaks = is_wanted(&self.webhooks, PushKind::Reply, shop, Some(channel));
+        let speaks = is_wanted(&self.subscribers, PushKind::Reply, shop, Some(channel));
         timers(conversation, &self.policy, &self.channel, speaks)
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::bot::courier::Courier;
-use crate::bot::{Bot, clockwork};
+use crate::bot::{Bot, clockwork, mailroom};
 use crate::config::Config;
 use crate::conversation::outgoing::PushKind;
 use crate::faq::load::LoadError;
@@ -87,11 +87,14 @@ async fn run_until_stopped(
         .with_context(|| format!("{} cannot be listened on; name another address with --listen", config.listen))?;
     let address = listener.local_addr()?;
     let generation = knowledge.current();
-    let bot = Bot::new(knowledge, store, Arc::new(config.shops.clone()), config.webhooks.clone()).with_facts()?;
+    let bot = Bot::new(knowledge, store, Arc::new(config.shops.clone()), config.webhooks.clone())
+        .with_accounts(config.accounts.clone())
+        .with_facts()?;
     let courier = Courier::new(bot.clone())?;
-    if !config.webhooks.iter().any(|webhook| webhook.events.contains(&PushKind::Reply)) {
+    let mailroom = mailroom::run(bot.clone(), config.limits.text_chars)?;
+    if !bot.subscribers().iter().any(|subscriber| subscriber.events.contains(&PushKind::Reply)) {
         tracing::info!(
-            "no [[webhooks]] takes replies: reminders, holding and queue scripts do not go out by themselves"
+            "no [[webhooks]] or [[channels]] takes replies: reminders, holding and queue scripts do not go out by themselves"
         );
     }
     if config.tokens.is_empty() {
@@ -107,9 +110,10 @@ async fn run_until_stopped(
         milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "ready on http://{address}, API page at http://{address}/docs"
     );
-    // Both end with the runtime: what they were at is found in the store by the next start.
+    // All end with the runtime: what they were at is found in the store by the next start.
     tokio::spawn(clockwork::run(bot.clone()));
     tokio::spawn(courier.run());
+    tokio::spawn(mailroom);
     serve(listener, App::new(bot, config, telemetry::metrics()?), stop_signal()).await?;
     tracing::info!("stopped");
     Ok(())

@@ -191,6 +191,9 @@ pub struct InboundEvent {
     pub agent_id: Option<Id>,
     /// Id of our reply that comes back, where the channel passes it on.
     pub echo_of: Option<String>,
+    /// By what the platform takes an answer to this very message, where it wants that (a reply token).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
     /// When the channel says it happened.
     pub sent_at: Option<Timestamp>,
     /// What else the channel knows.

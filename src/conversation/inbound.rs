@@ -102,6 +102,7 @@ impl EventBody {
             sender_is_bot: self.sender_is_bot,
             agent_id: self.agent_id.map(|agent| id("agent_id", agent)).transpose()?,
             echo_of: self.echo_of,
+            reply_to: None,
             sent_at: self.sent_at,
             context: self.context,
         })

@@ -7,6 +7,7 @@ pub mod inbound;
 pub mod incident;
 pub mod model;
 pub mod outgoing;
+pub mod parts;
 pub mod phase;
 pub mod store;
 pub mod timer;

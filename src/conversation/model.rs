@@ -42,6 +42,9 @@ pub struct Bubbles {
     pub texts: Vec<String>,
     /// What the channel knew with the last.
     pub context: Box<Context>,
+    /// By what the platform takes an answer to the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
 }
 
 impl Bubbles {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::event::ConversationKey;
+use super::parts::TextLimit;
 
 /// What may be pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
@@ -67,7 +68,34 @@ impl std::fmt::Debug for Webhook {
     }
 }
 
-impl Webhook {
+/// Who gets pushes: an endpoint that is configured, or a channel account that brings replies to its platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscriber {
+    /// Unique; stands in the outbox.
+    pub name: String,
+    /// What it gets.
+    pub events: Vec<PushKind>,
+    /// Shops it gets it of; empty means all.
+    pub shops: Vec<String>,
+    /// Channel accounts it gets it of; empty means all.
+    pub channels: Vec<String>,
+    /// How long a message it brings may be; none where replies go out whole. Whoever has a limit speaks to customers.
+    pub limit: Option<TextLimit>,
+}
+
+impl From<&Webhook> for Subscriber {
+    fn from(webhook: &Webhook) -> Self {
+        Self {
+            name: webhook.name.clone(),
+            events: webhook.events.clone(),
+            shops: webhook.shops.clone(),
+            channels: webhook.channels.clone(),
+            limit: None,
+        }
+    }
+}
+
+impl Subscriber {
     /// Whether it gets pushes of this kind from this shop and channel; what belongs to no channel goes to all.
     #[must_use]
     pub fn wants(&self, kind: PushKind, shop: &str, channel: Option<&str>) -> bool {
@@ -78,10 +106,10 @@ impl Webhook {
     }
 }
 
-/// Whether some endpoint gets pushes of this kind from this shop and channel.
+/// Whether somebody gets pushes of this kind from this shop and channel.
 #[must_use]
-pub fn is_wanted(webhooks: &[Webhook], kind: PushKind, shop: &str, channel: Option<&str>) -> bool {
-    webhooks.iter().any(|webhook| webhook.wants(kind, shop, channel))
+pub fn is_wanted(subscribers: &[Subscriber], kind: PushKind, shop: &str, channel: Option<&str>) -> bool {
+    subscribers.iter().any(|subscriber| subscriber.wants(kind, shop, channel))
 }
 
 /// An id that is the same whenever the same parts are named: `prefix` and 24 hex digits of a SHA-256.
@@ -109,6 +137,45 @@ pub struct Outgoing {
     pub conversation: Option<ConversationKey>,
     /// Its body, JSON.
     pub body: String,
+}
+
+/// Why a push did not go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// It may go better later.
+    Retry,
+    /// It will not go better as it is.
+    GivenUp,
+    /// The platform's time for replies to the customer's last message was over.
+    WindowClosed,
+    /// No more messages were allowed.
+    Quota,
+    /// The receiver wants no more.
+    Gone,
+}
+
+impl FailureClass {
+    /// Every class.
+    pub const ALL: [Self; 5] = [Self::Retry, Self::GivenUp, Self::WindowClosed, Self::Quota, Self::Gone];
+
+    /// Name as stored.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::GivenUp => "given_up",
+            Self::WindowClosed => "window_closed",
+            Self::Quota => "quota",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// The class of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
 }
 
 /// Where a push stands.

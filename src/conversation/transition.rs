@@ -124,7 +124,9 @@ impl Conversation {
             last_at: now,
             texts: Vec::new(),
             context: Box::default(),
+            reply_to: None,
         });
+        bubbles.reply_to.clone_from(&event.reply_to);
         bubbles.last_at = bubbles.last_at.max(now);
         bubbles.texts.push(event.text.clone());
         bubbles.texts.drain(..bubbles.texts.len().saturating_sub(BUBBLES));

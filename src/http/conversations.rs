@@ -274,6 +274,7 @@ async fn moved(
         sender_is_bot: false,
         agent_id: Some(id("agent_id", body.agent_id)?),
         echo_of: None,
+        reply_to: None,
         sent_at: None,
         context: Context::default(),
     };

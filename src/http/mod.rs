@@ -6,6 +6,7 @@ mod conversations;
 mod desk;
 mod entries;
 mod error;
+mod hooks;
 mod incidents;
 mod ledger;
 mod limit;
@@ -89,6 +90,7 @@ impl FromRef<App> for Arc<Config> {
     ),
     tags(
         (name = "messages", description = "What channels post"),
+        (name = "channels", description = "What platforms post, each in its own words"),
         (name = "conversations", description = "What was said, and where it stands"),
         (name = "agents", description = "What agents search, who is there, who waits"),
         (name = "content", description = "What editors change"),
@@ -143,6 +145,10 @@ pub fn router(app: App) -> Router {
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))
         .split_for_parts();
+    // Platforms send more at once than a caller of the API may.
+    let (hooks, hook_document) = OpenApiRouter::new().routes(routes!(hooks::get, hooks::post)).split_for_parts();
+    let hooks = hooks.layer(DefaultBodyLimit::max(limits.hook_bytes));
+    let document = document.merge_from(hook_document);
     let request_id = HeaderName::from_static("x-request-id");
     let layers = ServiceBuilder::new()
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
@@ -156,8 +162,8 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), limit::deadline))
         .layer(middleware::from_fn_with_state(app.clone(), auth::refuse_foreign_pages))
         .layer(middleware::from_fn_with_state(app.clone(), limit::check))
-        .layer(middleware::from_fn(ops::count))
-        .layer(DefaultBodyLimit::max(limits.body_bytes));
+        .layer(middleware::from_fn(ops::count));
+    let api = api.layer(DefaultBodyLimit::max(limits.body_bytes)).merge(hooks);
     api.merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .fallback(|| async { ApiError::not_found("no such path; /docs lists them") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })

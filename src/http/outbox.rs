@@ -14,7 +14,7 @@ use super::params::{Params, limit};
 use crate::bot::now;
 use crate::conversation::event::ConversationKey;
 use crate::conversation::inbound::id;
-use crate::conversation::outgoing::{PushKind, PushState};
+use crate::conversation::outgoing::{FailureClass, PushKind, PushState};
 use crate::conversation::store::{EndpointState, PushRow};
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -48,13 +48,16 @@ pub(super) struct ListedPush {
     due_at: Timestamp,
     /// Why the last attempt failed, or why it was dropped.
     error: Option<String>,
+    /// Of what kind that was: it may go better later, it will not, the platform's time for replies was over, no more
+    /// messages were allowed, the receiver wants none.
+    failure: Option<FailureClass>,
 }
 
 impl From<PushRow> for ListedPush {
     fn from(row: PushRow) -> Self {
-        let PushRow { seq, outgoing, state, attempts, created_at, due_at, error } = row;
+        let PushRow { seq, outgoing, state, attempts, created_at, due_at, error, failure } = row;
         let (id, endpoint, kind, conversation) = (outgoing.id, outgoing.endpoint, outgoing.kind, outgoing.conversation);
-        Self { seq, id, endpoint, kind, conversation, state, attempts, created_at, due_at, error }
+        Self { seq, id, endpoint, kind, conversation, state, attempts, created_at, due_at, error, failure }
     }
 }
 
@@ -136,12 +139,12 @@ pub(super) struct Endpoints {
 pub(super) async fn endpoints(State(app): State<App>, caller: Caller) -> Result<Json<Endpoints>, ApiError> {
     caller.require_unbound(Permission::Edit)?;
     let disabled = app.bot.store().disabled_endpoints().await?;
-    let shown = app.bot.webhooks().iter().map(|webhook| Endpoint {
-        name: webhook.name.clone(),
-        events: webhook.events.clone(),
-        shops: webhook.shops.clone(),
-        channels: webhook.channels.clone(),
-        disabled: disabled.iter().find(|off| off.name == webhook.name).cloned(),
+    let shown = app.bot.subscribers().iter().map(|subscriber| Endpoint {
+        name: subscriber.name.clone(),
+        events: subscriber.events.clone(),
+        shops: subscriber.shops.clone(),
+        channels: subscriber.channels.clone(),
+        disabled: disabled.iter().find(|off| off.name == subscriber.name).cloned(),
     });
     Ok(Json(Endpoints { endpoints: shown.collect() }))
 }
@@ -159,8 +162,9 @@ pub(super) async fn enable(
     PathId(name): PathId,
 ) -> Result<Json<Endpoints>, ApiError> {
     caller.require_unbound(Permission::Edit)?;
-    if !app.bot.webhooks().iter().any(|webhook| webhook.name == name) {
-        return Err(ApiError::not_found(format!("no endpoint `{name}` is configured under [[webhooks]]")));
+    if !app.bot.subscribers().iter().any(|subscriber| subscriber.name == name) {
+        let detail = format!("no endpoint `{name}` is configured under [[webhooks]] or [[channels]]");
+        return Err(ApiError::not_found(detail));
     }
     app.bot.store().switch_endpoint(&name, None, now()).await?;
     endpoints(State(app), caller).await

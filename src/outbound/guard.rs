@@ -4,12 +4,14 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
 
 use super::OutboundError;
+use super::webhook::retry_after;
 
 /// IPv4 networks that are nobody's address on the internet: first address, bits, who has it. The registry of
 /// special-purpose addresses (IANA, RFC 6890) and what else no webhook lives at.
@@ -132,6 +134,35 @@ impl Client {
             Ok(literal) if !self.allow_private && !is_public(literal) => Err(OutboundError::Forbidden(NOT_PUBLIC)),
             _ => Ok(url),
         }
+    }
+
+    /// Calls an API: posts `body`, or asks for the address where there is none. Status, how long to wait where the answer says
+    /// so, and the start of the body, `most` bytes of it at most.
+    ///
+    /// # Errors
+    /// When the address may not be called, or there is no answer in time.
+    pub async fn call(
+        &self,
+        body: Option<&str>,
+        url: &str,
+        headers: &[(&'static str, String)],
+        now: Timestamp,
+        most: usize,
+    ) -> Result<(u16, Option<Duration>, Vec<u8>), OutboundError> {
+        let url = self.permits(url)?;
+        let mut request = match body {
+            Some(body) => self.http.post(url).body(body.to_owned()),
+            None => self.http.get(url),
+        };
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value);
+            let value = value.map_err(|_| OutboundError::Config(format!("no value of a header: {name}")))?;
+            request = request.header(*name, value);
+        }
+        let mut response = request.send().await.map_err(|error| told(&error))?;
+        let status = response.status().as_u16();
+        let after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
+        Ok((status, after, read(&mut response, most).await?))
     }
 
     /// Posts a body; the answer's status and headers are there, its body is not yet read.

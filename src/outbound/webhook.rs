@@ -185,7 +185,7 @@ async fn outcome(mut response: Response, now: Timestamp) -> Delivery {
 }
 
 /// How long a Retry-After asks to wait: seconds or an HTTP date (RFC 9110, 10.2.3). `None` when that is no time.
-fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let wait = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),

@@ -19,7 +19,7 @@ pub fn chosen(canonical: &str, length: usize) -> Option<usize> {
 
 /// The menu's lines, numbered from 1.
 #[must_use]
-pub fn lines(questions: impl Iterator<Item = String>) -> String {
+pub fn lines<'a>(questions: impl Iterator<Item = &'a String>) -> String {
     questions.enumerate().map(|(place, question)| format!("{}. {question}", place + 1)).collect::<Vec<_>>().join("\n")
 }
 

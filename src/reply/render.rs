@@ -35,6 +35,8 @@ pub struct Rendered {
     pub scripts: Vec<(String, ScriptKind)>,
     /// Entries offered.
     pub menu: Vec<String>,
+    /// What the menu's lines say, in its order.
+    pub options: Vec<String>,
 }
 
 /// What words are made from.
@@ -123,7 +125,8 @@ impl Wordings<'_> {
         if entries.is_empty() {
             return None;
         }
-        let lines = menu::lines(entries.iter().map(|entry| self.question(entry)));
+        rendered.options = entries.iter().map(|entry| self.question(entry)).collect();
+        let lines = menu::lines(rendered.options.iter());
         let mut facts = self.facts.clone();
         facts.insert("menu".to_owned(), lines.clone());
         let worded =

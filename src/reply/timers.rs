@@ -169,8 +169,13 @@ mod tests {
     #[test]
     fn bubbles_wait_for_the_last_and_never_longer_than_four_waits_from_the_first() {
         for (last, expected) in [("10:00:00", "10:00:01.5"), ("10:00:04", "10:00:05.5"), ("10:00:05", "10:00:06")] {
-            let bubbles =
-                Bubbles { first_at: at("10:00:00"), last_at: at(last), texts: Vec::new(), context: Box::default() };
+            let bubbles = Bubbles {
+                first_at: at("10:00:00"),
+                last_at: at(last),
+                texts: Vec::new(),
+                context: Box::default(),
+                reply_to: None,
+            };
             let conversation = Conversation { bubbles: Some(bubbles), ..Conversation::default() };
             assert_eq!(due(TimerKind::Bubbles, &conversation, &ShopPolicy::default()), Some(at(expected)), "{last}");
         }

@@ -9,7 +9,7 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use yingda::bot::courier::Courier;
-use yingda::bot::{Bot, clockwork};
+use yingda::bot::{Bot, clockwork, mailroom};
 use yingda::config::Config;
 use yingda::conversation::store::{PostgresStore, SqliteStore, Store};
 use yingda::http::{App, run};
@@ -126,10 +126,12 @@ impl Plan {
             None => Arc::new(SqliteStore::open(&data.path().join("yingda.db")).await.unwrap()),
         };
         let bot = Bot::new(knowledge, store, Arc::new(config.shops.clone()), config.webhooks.clone())
+            .with_accounts(config.accounts.clone())
             .with_facts()
             .expect("the facts hooks are valid");
         tokio::spawn(clockwork::run(bot.clone()));
         tokio::spawn(Courier::new(bot.clone()).expect("the endpoints are valid").run());
+        tokio::spawn(mailroom::run(bot.clone(), config.limits.text_chars).expect("TLS is there"));
         let app = App::new(bot.clone(), config, telemetry::metrics().unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -232,6 +234,18 @@ impl TestApp {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
+        let response = request.send().await.expect("the service answers");
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.expect("the answer is whole"),
+        }
+    }
+
+    /// A platform posts to an account's address, which may have a query.
+    pub async fn hook(&self, address: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Answer {
+        let request = self.client.post(format!("{}/channels/{address}", self.base)).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let response = request.send().await.expect("the service answers");
         Answer {
             status: response.status().as_u16(),

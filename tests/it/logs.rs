@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use yingda::bot::now;
-use yingda::conversation::outgoing::PushState;
+use yingda::conversation::outgoing::{FailureClass, PushState};
 use yingda::conversation::store::{Settled, SqliteStore, Store};
 use yingda::outbound::webhook::ATTEMPTS;
 
@@ -88,7 +88,7 @@ async fn the_push_is_given_up(home: &Path) {
     for _ in 0..ATTEMPTS - 2 {
         assert_eq!(store.claim(later, later, 500, &[]).await.unwrap().len(), 1);
     }
-    let soon = Settled::Retry { at: now(), error: "brought forward".to_owned() };
+    let soon = Settled::Retry { at: now(), error: "brought forward".to_owned(), class: FailureClass::Retry };
     store.settle(&push.outgoing.id, &soon, now()).await.unwrap();
     until("it is given up", async || pending().await.is_empty()).await;
 }

@@ -6,6 +6,7 @@ mod stand_in;
 
 mod analysis;
 mod bad_input;
+mod channels;
 mod cli;
 mod cli_store;
 mod content;

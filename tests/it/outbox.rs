@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use yingda::bot::now;
+use yingda::conversation::outgoing::FailureClass;
 use yingda::conversation::store::Settled;
 use yingda::outbound::webhook::ATTEMPTS;
 
@@ -254,7 +255,11 @@ async fn attempted(app: &TestApp, line: &StandIn, requests: usize, state: &str) 
     let id = listed(app, "pending").await[0]["id"].as_str().unwrap().to_owned();
     app.bot
         .store()
-        .settle(&id, &Settled::Retry { at: now(), error: "brought forward".to_owned() }, now())
+        .settle(
+            &id,
+            &Settled::Retry { at: now(), error: "brought forward".to_owned(), class: FailureClass::Retry },
+            now(),
+        )
         .await
         .unwrap();
     line.after(requests).await;

@@ -54,6 +54,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Path and query.
+    pub fn path(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
     pub fn header(&self, name: &str) -> &str {
         let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
         headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
@@ -112,6 +117,11 @@ impl StandIn {
         Self::start(move |_| answer.clone()).await
     }
 
+    /// Where it is, without a path.
+    pub fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/hook?token=in-the-url", self.port)
     }
@@ -161,7 +171,8 @@ async fn read_request(stream: &mut TcpStream) -> Option<Request> {
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let (head, body) = (head.to_owned(), body.to_owned());
         let request = Request { head, body, at: Instant::now(), accepted: false };
-        if request.header("content-length").parse() == Ok(request.body.len()) {
+        let length = request.header("content-length").parse().unwrap_or(0);
+        if length == request.body.len() {
             return Some(request);
         }
     }

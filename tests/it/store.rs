@@ -14,7 +14,7 @@ use yingda::conversation::desk::{Agent, Presence};
 use yingda::conversation::event::{Context, ConversationKey, EventKind, Id, InboundEvent};
 use yingda::conversation::incident::Incident;
 use yingda::conversation::model::Conversation;
-use yingda::conversation::outgoing::{Outgoing, PushState};
+use yingda::conversation::outgoing::{FailureClass, Outgoing, PushState};
 use yingda::conversation::phase::Phase;
 use yingda::conversation::store::{
     Before, ConversationFilter, Decide, Outcome, PostgresStore, Recorded, Settled, SqliteStore, Store, StoreError,
@@ -116,6 +116,7 @@ fn event(conversation: &str, message: &str, text: &str) -> Arc<InboundEvent> {
         sender_is_bot: false,
         agent_id: None,
         echo_of: None,
+        reply_to: None,
         sent_at: None,
         context: Context::default(),
     })
@@ -388,9 +389,12 @@ async fn a_push_is_settled_and_a_dead_one_replayed(place: Place) {
     let store = place.open().await;
     enqueue(&store, &[push("1", "e", None), push("2", "f", None), push("3", "e", None)], at(0)).await.unwrap();
     store.claim(at(0), at(8), 10, &[]).await.unwrap();
-    let retry = Settled::Retry { at: at(5), error: "busy".to_owned() };
+    let retry = Settled::Retry { at: at(5), error: "busy".to_owned(), class: FailureClass::Retry };
     store.settle("1", &retry, at(1)).await.unwrap();
-    store.settle("2", &Settled::Dead { error: "no".to_owned() }, at(1)).await.unwrap();
+    store
+        .settle("2", &Settled::Dead { error: "no".to_owned(), class: FailureClass::WindowClosed }, at(1))
+        .await
+        .unwrap();
     store.settle("3", &Settled::Dropped { reason: "late".to_owned() }, at(1)).await.unwrap();
     let pending = store.pushes(PushState::Pending, None, 10).await.unwrap();
     assert_eq!((pending.len(), pending[0].attempts, pending[0].due_at), (1, 1, at(5)));

@@ -68,6 +68,7 @@ impl Desk {
             sender_is_bot: false,
             agent_id: None,
             echo_of: None,
+            reply_to: None,
             sent_at: None,
             context,
         };

@@ -225,6 +225,19 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Answer<'a, bool>;
 
+    /// What a channel account remembers, by name.
+    fn account_state<'a>(&'a self, account: &'a str) -> Answer<'a, BTreeMap<String, String>>;
+
+    /// Has a channel account remember `to` under a name, if it remembers `from` there now, or nothing where `from` is
+    /// none. Whether it did.
+    fn swap_account_state<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        from: Option<&'a str>,
+        to: &'a str,
+    ) -> Answer<'a, bool>;
+
     /// Shops that have conversations.
     fn shops(&self) -> Answer<'_, Vec<String>>;
 

@@ -8,7 +8,7 @@ use crate::analysis::mask::mask_json;
 use crate::conversation::clock::Round;
 use crate::conversation::event::ConversationKey;
 use crate::conversation::model::Conversation;
-use crate::conversation::outgoing::{Outgoing, PushState};
+use crate::conversation::outgoing::{FailureClass, Outgoing, PushState};
 
 /// A conversation as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,6 +134,8 @@ pub struct PushRow {
     pub due_at: Timestamp,
     /// Why the last attempt failed.
     pub error: Option<String>,
+    /// Of what kind that was.
+    pub failure: Option<FailureClass>,
 }
 
 /// What became of a push.
@@ -147,11 +149,15 @@ pub enum Settled {
         at: Timestamp,
         /// Why it failed.
         error: String,
+        /// Of what kind that was.
+        class: FailureClass,
     },
     /// It is given up.
     Dead {
         /// Why.
         error: String,
+        /// Of what kind that was.
+        class: FailureClass,
     },
     /// It is not needed any more.
     Dropped {

@@ -1,6 +1,7 @@
 //! The store over one engine. Compiled once for each: `super` says which engine, how a transaction begins, and how rows
 //! are locked.
 
+mod accounts;
 mod conversations;
 mod desk;
 mod forget;
@@ -288,6 +289,20 @@ impl Store for EngineStore {
         now: Timestamp,
     ) -> Answer<'a, bool> {
         patient(self.mark_digest(shop, day, outgoing, now))
+    }
+
+    fn account_state<'a>(&'a self, account: &'a str) -> Answer<'a, BTreeMap<String, String>> {
+        patient(self.account_state(account))
+    }
+
+    fn swap_account_state<'a>(
+        &'a self,
+        account: &'a str,
+        name: &'a str,
+        from: Option<&'a str>,
+        to: &'a str,
+    ) -> Answer<'a, bool> {
+        patient(self.swap_account_state(account, name, from, to))
     }
 
     fn shops(&self) -> Answer<'_, Vec<String>> {

@@ -7,7 +7,7 @@ use sqlx::query_builder::QueryBuilder;
 
 use super::{Db, EngineStore, SKIP_LOCKED, Transaction, millis, optional, portions, timestamp};
 use crate::conversation::event::ConversationKey;
-use crate::conversation::outgoing::{Outgoing, PushState};
+use crate::conversation::outgoing::{FailureClass, Outgoing, PushState};
 use crate::conversation::store::{EndpointState, Push, PushRow, Settled, StoreError};
 
 type DbRow = <Db as sqlx::Database>::Row;
@@ -50,7 +50,7 @@ pub(super) async fn push_all(
 }
 
 const COLUMNS: &str = "o.seq, o.id, o.endpoint, o.kind, o.channel, o.shop, o.conversation_id, o.body, o.state,
-                       o.attempts, o.created_at, o.due_at, o.error";
+                       o.attempts, o.created_at, o.due_at, o.error, o.failure";
 
 /// Pushes that are due, of endpoints that are not busy.
 fn push_due(query: &mut QueryBuilder<Db>, now: Timestamp, busy: &[&str]) {
@@ -98,7 +98,7 @@ impl EngineStore {
                 attempts: listed.attempts.saturating_sub(1),
                 outgoing: listed.outgoing,
                 created_at: listed.created_at,
-                human_at: optional(row.try_get(13)?)?,
+                human_at: optional(row.try_get(14)?)?,
             };
             pushes.push((listed.seq, push));
         }
@@ -108,20 +108,24 @@ impl EngineStore {
     }
 
     pub(super) async fn settle(&self, id: &str, settled: &Settled, now: Timestamp) -> Result<(), StoreError> {
-        let (state, due, reason) = match settled {
-            Settled::Sent => (PushState::Sent, now, None),
-            Settled::Retry { at, error } => (PushState::Pending, *at, Some(error)),
-            Settled::Dead { error } => (PushState::Dead, now, Some(error)),
-            Settled::Dropped { reason } => (PushState::Dropped, now, Some(reason)),
+        let (state, due, reason, class) = match settled {
+            Settled::Sent => (PushState::Sent, now, None, None),
+            Settled::Retry { at, error, class } => (PushState::Pending, *at, Some(error), Some(class)),
+            Settled::Dead { error, class } => (PushState::Dead, now, Some(error), Some(class)),
+            Settled::Dropped { reason } => (PushState::Dropped, now, Some(reason), None),
         };
         let mut transaction = self.writing().await?;
-        sqlx::query("UPDATE outbox SET state = $2, due_at = $3, error = $4 WHERE id = $1 AND state = 'pending'")
-            .bind(id)
-            .bind(state.name())
-            .bind(millis(due))
-            .bind(reason.map(|reason| reason.chars().take(REASON_CHARS).collect::<String>()))
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
+             WHERE id = $1 AND state = 'pending'",
+        )
+        .bind(id)
+        .bind(state.name())
+        .bind(millis(due))
+        .bind(reason.map(|reason| reason.chars().take(REASON_CHARS).collect::<String>()))
+        .bind(class.map(|class| class.name()))
+        .execute(&mut *transaction)
+        .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -175,7 +179,7 @@ impl EngineStore {
                 .bind(reason)
                 .execute(&mut *transaction)
                 .await?;
-                sqlx::query("UPDATE outbox SET state = 'dead', error = $2 WHERE endpoint = $1 AND state = 'pending'")
+                sqlx::query("UPDATE outbox SET state = 'dead', error = $2, failure = 'gone' WHERE endpoint = $1 AND state = 'pending'")
                     .bind(name)
                     .bind(format!("the endpoint is switched off: {reason}"))
                     .execute(&mut *transaction)
@@ -239,5 +243,6 @@ fn listed(row: &DbRow) -> Result<PushRow, StoreError> {
         created_at: timestamp(row.try_get(10)?)?,
         due_at: timestamp(row.try_get(11)?)?,
         error: row.try_get(12)?,
+        failure: row.try_get::<Option<&str>, _>(13)?.and_then(FailureClass::from_name),
     })
 }

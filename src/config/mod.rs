@@ -1,76 +1,25 @@
 //! The configuration, read once: defaults, then the file, then the environment; flags stand above all of it.
 
+mod shops;
+mod store;
+mod tokens;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use toml::{Table, Value};
+use toml::Table;
 
-use crate::conversation::outgoing::{PushKind, Webhook, is_wanted};
-use crate::outbound::facts::FactsConfig;
+pub use self::shops::Shops;
+pub use self::store::StoreUrl;
+use self::tokens::{RawToken, environment_tokens, file_token};
+pub use self::tokens::{Role, Token, TokenHash, hash_token};
+
+use crate::channel::account::Account;
+use crate::conversation::outgoing::{PushKind, Subscriber, Webhook, is_wanted};
 use crate::reply::policy::{Delivery, ShopPolicy};
 use crate::semantic::SemanticConfig;
-
-/// What a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Posts events.
-    Channel,
-    /// Searches suggestions, reads entries and incidents.
-    Agent,
-    /// What an agent may, reloads, opens and closes incidents.
-    Editor,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 4] = [Self::Channel, Self::Agent, Self::Editor, Self::Admin];
-
-    /// Name as configured.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Channel => "channel",
-            Self::Agent => "agent",
-            Self::Editor => "editor",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The role of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-}
-
-/// SHA-256 of a bearer token. Tokens are random, so a fast hash without salt is enough.
-pub type TokenHash = [u8; 32];
-
-/// Hash of a bearer token.
-#[must_use]
-pub fn hash_token(token: &str) -> TokenHash {
-    Sha256::digest(token).into()
-}
-
-/// A bearer token that is accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// Who holds it; stands in logs.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// Its hash.
-    pub hash: TokenHash,
-    /// Shops it may speak for; empty means all.
-    pub shops: Vec<String>,
-}
 
 /// Bounds on requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -78,6 +27,8 @@ pub struct Token {
 pub struct Limits {
     /// Largest body, in bytes.
     pub body_bytes: usize,
+    /// Largest body of a platform's webhook, in bytes: some send many events at once.
+    pub hook_bytes: usize,
     /// Longest text of a message, in characters.
     pub text_chars: usize,
     /// Requests a second and client (token, or address without one).
@@ -92,58 +43,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 64 << 10,
+            hook_bytes: 4 << 20,
             text_chars: 5_000,
             requests_per_second: 10_000,
             burst: 20_000,
             request_seconds: 10,
         }
-    }
-}
-
-/// The shops that are served.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Shops {
-    defaults: Shop,
-    named: BTreeMap<String, Shop>,
-}
-
-/// A shop as configured.
-#[derive(Debug, Clone, PartialEq, Default)]
-struct Shop {
-    policy: Arc<ShopPolicy>,
-    facts: Option<FactsConfig>,
-}
-
-impl Shops {
-    /// Where named shops' own systems answer.
-    pub fn facts(&self) -> impl Iterator<Item = (&str, &FactsConfig)> {
-        self.named.iter().filter_map(|(name, shop)| Some((name.as_str(), shop.facts.as_ref()?)))
-    }
-
-    /// Where the systems of all other shops answer.
-    #[must_use]
-    pub fn default_facts(&self) -> Option<&FactsConfig> {
-        self.defaults.facts.as_ref()
-    }
-
-    /// The shops that are served, by name; the defaults, under no name, where any shop is.
-    fn each(&self) -> impl Iterator<Item = (&str, &ShopPolicy)> {
-        let any = self.named.is_empty().then_some(("", &*self.defaults.policy));
-        any.into_iter().chain(self.named.iter().map(|(name, shop)| (name.as_str(), &*shop.policy)))
-    }
-
-    /// The policy of a shop that may not be configured any more: what was promised to its customers is still kept.
-    #[must_use]
-    pub fn policy_or_default(&self, shop: &str) -> &Arc<ShopPolicy> {
-        &self.named.get(shop).unwrap_or(&self.defaults).policy
-    }
-
-    /// The policy of a shop. When the configuration names no shop, every shop has the defaults; when it names one, the
-    /// others are unknown.
-    #[must_use]
-    pub fn policy(&self, shop: &str) -> Option<&Arc<ShopPolicy>> {
-        let shop = if self.named.is_empty() { Some(&self.defaults) } else { self.named.get(shop) };
-        shop.map(|shop| &shop.policy)
     }
 }
 
@@ -162,6 +67,8 @@ pub struct Config {
     pub semantic: Option<SemanticConfig>,
     /// Endpoints that get pushes.
     pub webhooks: Vec<Webhook>,
+    /// Channel accounts.
+    pub accounts: Vec<Account>,
     /// Where conversations are kept: `postgres://...`; a SQLite file in the data folder by default.
     pub store: Option<StoreUrl>,
 }
@@ -175,6 +82,7 @@ impl Default for Config {
             shops: Shops::default(),
             semantic: None,
             webhooks: Vec::new(),
+            accounts: Vec::new(),
             store: None,
         }
     }
@@ -214,17 +122,8 @@ struct RawConfig {
     semantic: Option<SemanticConfig>,
     tokens: Vec<RawToken>,
     webhooks: Vec<Webhook>,
+    channels: Vec<Table>,
     store: Option<StoreUrl>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawToken {
-    name: String,
-    role: Role,
-    sha256: String,
-    #[serde(default)]
-    shops: Vec<String>,
 }
 
 impl Config {
@@ -252,21 +151,18 @@ impl Config {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             wrong(format!("line {line}: {}", error.message()))
         })?;
-        let defaults = shop(raw.defaults.clone()).map_err(|what| wrong(format!("[defaults]: {what}")))?;
-        let mut named = BTreeMap::new();
-        for (name, table) in raw.shops {
-            let merged = merge(raw.defaults.clone(), table);
-            named.insert(name.clone(), shop(merged).map_err(|what| wrong(format!("[shops.{name}]: {what}")))?);
-        }
+        let mut shops = Shops::read(raw.defaults, raw.shops).map_err(wrong)?;
+        let accounts = accounts(raw.channels, &mut shops).map_err(wrong)?;
         let tokens = raw.tokens.into_iter().map(file_token).collect::<Result<_, _>>()?;
         check_webhooks(&raw.webhooks).map_err(wrong)?;
         Ok(Self {
             listen: raw.listen.unwrap_or(Self::default().listen),
             limits: raw.limits,
             tokens,
-            shops: Shops { defaults, named },
+            shops,
             semantic: raw.semantic,
             webhooks: raw.webhooks,
+            accounts,
             store: raw.store,
         })
     }
@@ -287,7 +183,12 @@ impl Config {
     /// Every channel whose replies are pushed has an endpoint that takes them.
     fn heard(&self, shop: &str, policy: &ShopPolicy) -> Result<(), ConfigError> {
         let pushed = policy.channels.iter().filter(|(_, channel)| channel.replies == Delivery::Push);
-        let takes = |channel: &str| is_wanted(&self.webhooks, PushKind::Reply, shop, Some(channel));
+        let subscribers: Vec<Subscriber> =
+            self.webhooks.iter().map(Subscriber::from).chain(self.accounts.iter().map(Account::subscriber)).collect();
+        let takes = |channel: &str| {
+            let is_account = self.accounts.iter().any(|account| account.name.as_str() == channel);
+            is_account || is_wanted(&subscribers, PushKind::Reply, shop, Some(channel))
+        };
         match pushed.map(|(channel, _)| channel).find(|channel| !takes(channel)) {
             Some(channel) => Err(ConfigError::Unheard(channel.clone())),
             None => Ok(()),
@@ -295,40 +196,18 @@ impl Config {
     }
 }
 
-/// Address of a database; its password is never shown.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct StoreUrl(String);
-
-impl StoreUrl {
-    /// The whole address.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+fn accounts(tables: Vec<Table>, shops: &mut Shops) -> Result<Vec<Account>, String> {
+    let mut names = BTreeSet::new();
+    let mut accounts = Vec::with_capacity(tables.len());
+    for table in tables {
+        let account = Account::read(table)?;
+        if !names.insert(account.name.clone()) {
+            return Err(format!("[[channels]]: the name `{}` is used twice", account.name));
+        }
+        shops.serve(&account)?;
+        accounts.push(account);
     }
-}
-
-impl TryFrom<String> for StoreUrl {
-    type Error = String;
-
-    fn try_from(url: String) -> Result<Self, String> {
-        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-        known.then_some(Self(url)).ok_or_else(|| "store: write postgres://user:password@host:5432/database".to_owned())
-    }
-}
-
-impl std::str::FromStr for StoreUrl {
-    type Err = String;
-
-    fn from_str(url: &str) -> Result<Self, String> {
-        Self::try_from(url.to_owned())
-    }
-}
-
-impl std::fmt::Debug for StoreUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StoreUrl(postgres://...)")
-    }
+    Ok(accounts)
 }
 
 fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
@@ -337,6 +216,12 @@ fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
         if webhook.name.is_empty() || !names.insert(&webhook.name) {
             return Err(format!("[[webhooks]]: the name `{}` is empty or used twice", webhook.name));
         }
+        if webhook.name.starts_with("channel:") {
+            return Err(format!(
+                "[[webhooks]] `{}`: names that begin with channel: are those of accounts",
+                webhook.name
+            ));
+        }
         if webhook.events.is_empty() {
             return Err(format!("[[webhooks]] `{}`: name the events it gets, such as \"reply\"", webhook.name));
         }
@@ -344,53 +229,10 @@ fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
     Ok(())
 }
 
-fn shop(mut table: Table) -> Result<Shop, String> {
-    let facts = table.remove("facts").map(FactsConfig::deserialize).transpose();
-    let facts = facts.map_err(|error| format!("facts: {}", error.message()))?;
-    let policy = ShopPolicy::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())?;
-    if !policy.thresholds.are_confidences() {
-        return Err("thresholds are confidences: write values from 0 to 1".to_owned());
-    }
-    Ok(Shop { policy: Arc::new(policy), facts })
-}
-
-/// `over` on top of `base`, tables joined key by key.
-fn merge(mut base: Table, over: Table) -> Table {
-    for (key, value) in over {
-        let joined = match (base.remove(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => Value::Table(merge(below, above)),
-            (_, value) => value,
-        };
-        base.insert(key, joined);
-    }
-    base
-}
-
-fn file_token(raw: RawToken) -> Result<Token, ConfigError> {
-    let mut hash = TokenHash::default();
-    hex::decode_to_slice(&raw.sha256, &mut hash).map_err(|_| {
-        ConfigError::Token(format!("token `{}`: sha256 must be 64 hex digits; `yingda token` prints them", raw.name))
-    })?;
-    Ok(Token { name: raw.name, role: raw.role, hash, shops: raw.shops })
-}
-
-fn environment_tokens(text: &str) -> Result<Vec<Token>, ConfigError> {
-    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let known = pair.split_once(':').and_then(|(role, token)| Some((Role::from_name(role)?, token)));
-            let Some((role, token)) = known.filter(|(_, token)| token.len() >= 16) else {
-                let what = "YINGDA_TOKENS holds `role:token` pairs separated by commas; roles are channel, agent, editor, admin; a token has 16 characters or more";
-                return Err(ConfigError::Token(what.to_owned()));
-            };
-            Ok(Token { name: format!("{} from the environment", role.name()), role, hash: hash_token(token), shops: Vec::new() })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::PLATFORMS;
 
     #[test]
     fn without_shops_every_shop_has_the_defaults() {
@@ -407,7 +249,8 @@ mod tests {
         assert!(config.shops.policy("b").is_none());
     }
 
-    const EXAMPLE: &str = include_str!("../yingda.example.toml");
+    const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const EXAMPLE: &str = include_str!("../../yingda.example.toml");
 
     #[test]
     fn the_example_shows_the_defaults() {
@@ -418,10 +261,14 @@ mod tests {
     fn what_the_example_comments_out_is_valid_too() {
         let is_setting = |line: &&str| line.starts_with('[') || line.split(' ').nth(1) == Some("=");
         let settings = EXAMPLE.lines().map(|line| line.strip_prefix("# ").filter(is_setting).unwrap_or(line));
-        let text =
-            settings.collect::<Vec<_>>().join("\n").replace("sha256 = \"...\"", &format!("sha256 = \"{:064}\"", 0));
+        let text = settings
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace("sha256 = \"...\"", &format!("sha256 = \"{:064}\"", 0))
+            .replace("whsec_...", KEY);
         let config = Config::parse("example", &text).unwrap();
         assert_eq!((config.tokens.len(), config.webhooks.len(), config.shops.facts().count()), (1, 1, 1));
+        assert_eq!(config.accounts.len(), PLATFORMS.len());
         assert!(config.store.is_some() && config.semantic.is_some());
     }
 

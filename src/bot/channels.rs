@@ -1,0 +1,213 @@
+//! What platforms post to their accounts: verified, recorded, and only then acknowledged.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use super::{Bot, BotError};
+use crate::channel::account::Account;
+use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
+use crate::conversation::desk::Agent;
+use crate::conversation::event::{ConversationKey, InboundEvent};
+use crate::conversation::inbound::id;
+use crate::conversation::store::{StoreError, StoredDecision};
+use crate::reply::policy::Delivery;
+
+/// Longest wait for a decision that goes out in the answer to the request: platforms hang up after five seconds and ask
+/// again, and find it stored then.
+const PATIENCE: Duration = Duration::from_millis(4_500);
+
+/// Why a platform's request is not acknowledged; nothing is lost that was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// It is not believed or not understood.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nothing of it can be taken.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store cannot be used now: the platform shall send it again.
+    #[error(transparent)]
+    Bot(#[from] BotError),
+    /// It takes too long: the platform shall ask again.
+    #[error("the decision takes too long")]
+    Late,
+}
+
+impl From<StoreError> for HookError {
+    fn from(error: StoreError) -> Self {
+        Self::Bot(error.into())
+    }
+}
+
+/// An event with its decision.
+pub(super) struct Taken {
+    event: InboundEvent,
+    decision: StoredDecision,
+    redelivered: bool,
+}
+
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        tracing::error!(%error, "the system gives no random bytes");
+    }
+    bytes
+}
+
+impl Moment {
+    /// This moment.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self { now, random: random() }
+    }
+}
+
+impl Bot {
+    /// The channel account of this name.
+    #[must_use]
+    pub fn account(&self, name: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.name.as_str() == name)
+    }
+
+    /// Takes a platform's request: what it says is stored when the answer is there.
+    ///
+    /// # Errors
+    /// [`HookError`]; the platform is to send it again, except where it is refused.
+    pub async fn hear(
+        &self,
+        account: &Account,
+        request: &Request<'_>,
+        moment: Moment,
+        text_chars: usize,
+    ) -> Result<Answer, HookError> {
+        let heard = account.channel().hear(request, &moment).inspect_err(|refusal| {
+            count(account, refusal.name());
+        })?;
+        match heard {
+            Heard::Answer(answer) => Ok(answer),
+            Heard::Presence(present) => self.sit_down(account, present, moment.now).await,
+            Heard::Fetch(fetch) => {
+                self.expect_mail(account, fetch).await?;
+                Ok(account.channel().acknowledge(&[], &moment))
+            }
+            Heard::Events(said) => {
+                let taken = self.take_in_time(account, said, moment.now, text_chars).await?;
+                let recorded: Vec<Recorded<'_>> = taken.iter().map(Taken::recorded).collect();
+                Ok(account.channel().acknowledge(&recorded, &moment))
+            }
+        }
+    }
+
+    async fn take_in_time(
+        &self,
+        account: &Account,
+        said: Vec<Said>,
+        now: Timestamp,
+        text_chars: usize,
+    ) -> Result<Vec<Taken>, HookError> {
+        let (bot, asker) = (self.clone(), account.clone());
+        // It runs to its end whoever hangs up: the next request finds what it stored.
+        let taking = tokio::spawn(async move { bot.take(&asker, said, now, text_chars).await });
+        let taken = match account.channel().answers_in_response() {
+            true => tokio::time::timeout(PATIENCE, taking).await.map_err(|_| HookError::Late)?,
+            false => taking.await,
+        };
+        taken.unwrap_or(Err(HookError::Late))
+    }
+
+    /// Records what happened: conversations at once, each in its order. What cannot be an event is counted and left out,
+    /// for it would come again and again, unless it is all there is.
+    pub(super) async fn take(
+        &self,
+        account: &Account,
+        said: Vec<Said>,
+        now: Timestamp,
+        text_chars: usize,
+    ) -> Result<Vec<Taken>, HookError> {
+        let mut conversations: BTreeMap<ConversationKey, Vec<(usize, InboundEvent)>> = BTreeMap::new();
+        let mut fault = None;
+        for (place, said) in said.into_iter().enumerate() {
+            match account.event(said, text_chars, now) {
+                Ok(event) => conversations.entry(event.conversation()).or_default().push((place, event)),
+                Err(wrong) => fault = Some(HookError::Invalid(wrong.to_string())),
+            }
+        }
+        let mut under_way = JoinSet::new();
+        for (_, events) in conversations {
+            let bot = self.clone();
+            under_way.spawn(async move { bot.take_in_order(events, now).await });
+        }
+        let mut taken = Vec::new();
+        while let Some(done) = under_way.join_next().await {
+            let (some, wrong) = done.map_err(|_| HookError::Late)??;
+            taken.extend(some);
+            fault = wrong.or(fault);
+        }
+        taken.sort_unstable_by_key(|(place, _)| *place);
+        match fault {
+            Some(fault) if taken.is_empty() => Err(fault),
+            fault => {
+                fault.iter().for_each(|_| count(account, "invalid"));
+                count(account, "taken");
+                Ok(taken.into_iter().map(|(_, taken)| taken).collect())
+            }
+        }
+    }
+
+    async fn take_in_order(
+        &self,
+        events: Vec<(usize, InboundEvent)>,
+        now: Timestamp,
+    ) -> Result<(Vec<(usize, Taken)>, Option<HookError>), HookError> {
+        let (mut taken, mut fault) = (Vec::with_capacity(events.len()), None);
+        for (place, event) in events {
+            match self.receive(event.clone(), now).await {
+                Ok((decision, redelivered)) => taken.push((place, Taken { event, decision, redelivered })),
+                Err(error @ BotError::Conflict(_)) => fault = Some(error.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((taken, fault))
+    }
+
+    async fn sit_down(&self, account: &Account, present: Present, now: Timestamp) -> Result<Answer, HookError> {
+        let wrong = |what: String| HookError::Invalid(what);
+        let agent = Agent {
+            shop: account.shop.to_string(),
+            id: id("agent_id", present.agent_id).map_err(|error| wrong(error.to_string()))?.to_string(),
+            presence: present.presence,
+            capacity: present.capacity.min(MOST_CAPACITY),
+            audiences: present.audiences,
+            updated_at: now,
+        };
+        self.store.put_agent(&agent).await?;
+        Ok(Answer::json(&serde_json::json!({})))
+    }
+}
+
+/// Conversations that anybody can hold at once.
+const MOST_CAPACITY: u32 = 1_000;
+
+impl Taken {
+    fn recorded(&self) -> Recorded<'_> {
+        let field = |name: &str| self.decision.0.get(name);
+        let pushed =
+            field("delivery").and_then(|delivery| Delivery::deserialize(delivery).ok()) == Some(Delivery::Push);
+        let reply = field("replies").and_then(|replies| replies.get(0)?.get("text")?.as_str());
+        Recorded {
+            event: &self.event,
+            reply: reply.filter(|_| !pushed),
+            hands_over: field("action").and_then(|action| action.as_str()) == Some("handoff"),
+            redelivered: self.redelivered,
+        }
+    }
+}
+
+fn count(account: &Account, outcome: &'static str) {
+    metrics::counter!("yingda_channel_requests_total", "account" => account.name.to_string(), "outcome" => outcome)
+        .increment(1);
+}

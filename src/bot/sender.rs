@@ -1,0 +1,237 @@
+//! Brings messages to a platform: one call each, with an access token that all nodes share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::now;
+use crate::channel::account::Account;
+use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
+use crate::channel::hook::Moment;
+use crate::conversation::outgoing::PushKind;
+use crate::conversation::store::{Push, Store, StoreError};
+use crate::outbound::OutboundError;
+use crate::outbound::guard::Client;
+
+/// How long a platform may take for one call. A message may need three: refused, a new token, again; within the lease.
+const TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// Bytes of an answer that are read.
+const ANSWER: usize = 64 << 10;
+
+/// So long before its end a token is replaced.
+const EARLY: SignedDuration = SignedDuration::from_secs(120);
+
+/// How long others wait for whoever gets a new token.
+const LEASE: SignedDuration = SignedDuration::from_secs(10);
+
+/// An account that can be called.
+pub(super) struct Sender {
+    pub account: Account,
+    client: Client,
+    store: Arc<dyn Store>,
+    /// The token that was used last. Held for a look.
+    held: Mutex<Option<Granted>>,
+}
+
+/// What a push says, as far as a platform is told.
+#[derive(Deserialize)]
+struct Body {
+    timestamp: Timestamp,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    conversation_id: String,
+    customer_id: String,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    options: Vec<String>,
+    reply_to: Option<String>,
+}
+
+impl Sender {
+    /// A sender for an account.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(account: Account, store: Arc<dyn Store>) -> Result<Self, OutboundError> {
+        let client = Client::new(account.allow_private, TIMEOUT)?;
+        Ok(Self { account, client, store, held: Mutex::default() })
+    }
+
+    /// Brings a push to the platform within a time.
+    ///
+    /// # Errors
+    /// [`Failure`] when the platform does not have it, or nobody knows.
+    pub async fn bring_in(&self, limit: Duration, push: &Push) -> Result<(), Failure> {
+        let late = || Failure::Retry { after: None, why: "no answer in time".to_owned() };
+        tokio::time::timeout(limit, self.bring(push)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn bring(&self, push: &Push) -> Result<(), Failure> {
+        let message = message(push).ok_or_else(|| Failure::GiveUp { why: "the push cannot be read".to_owned() })?;
+        let channel = self.account.channel();
+        let call = |access: String| channel.call(&message, &access, &Moment::at(now()));
+        self.with_access(call, |answer| channel.judge(answer), ANSWER).await.map(drop)
+    }
+
+    /// Makes a call with an access token; where that is not taken, once more with a new one. What `read` makes of the answer;
+    /// none where there is nothing to call.
+    pub async fn with_access<T>(
+        &self,
+        call: impl Fn(String) -> Result<Option<Call>, Failure>,
+        read: impl Fn(&CallAnswer) -> Result<T, Failure>,
+        most: usize,
+    ) -> Result<Option<T>, Failure> {
+        let mut refused = None;
+        loop {
+            let access = self.access(refused.as_deref()).await?;
+            let Some(call) = call(access.clone())? else { return Ok(None) };
+            match read(&self.answer(&call, most).await?) {
+                Err(Failure::Access { .. }) if refused.is_none() && self.account.channel().tokens().is_some() => {
+                    refused = Some(access);
+                }
+                outcome => return outcome.map(Some),
+            }
+        }
+    }
+
+    async fn answer(&self, call: &Call, most: usize) -> Result<CallAnswer, Failure> {
+        let Call { is_post, url, headers, body } = call;
+        let answer = self.client.call((*is_post).then_some(body.as_str()), url, headers, now(), most).await;
+        match answer {
+            Ok((status, retry_after, body)) => {
+                let retry_after = retry_after.and_then(|wait| SignedDuration::try_from(wait).ok());
+                Ok(CallAnswer { status, retry_after, body })
+            }
+            Err(error @ (OutboundError::Forbidden(_) | OutboundError::Config(_))) => {
+                Err(Failure::GiveUp { why: error.to_string() })
+            }
+            Err(error) => Err(Failure::Retry { after: None, why: error.to_string() }),
+        }
+    }
+
+    /// An access token that is not the `refused` one; empty where none is needed.
+    async fn access(&self, refused: Option<&str>) -> Result<String, Failure> {
+        let Some(tokens) = self.account.channel().tokens() else { return Ok(String::new()) };
+        let now = now();
+        let is_good =
+            |granted: &Granted| refused != Some(granted.token.as_str()) && granted.until.duration_since(now) > EARLY;
+        if let Some(held) = self.held().filter(is_good) {
+            return Ok(held.token);
+        }
+        let granted = match self.shared(tokens).await?.filter(is_good) {
+            Some(granted) => granted,
+            None => self.renew(tokens, &is_good).await?,
+        };
+        let token = granted.token.clone();
+        *self.lock() = Some(granted);
+        Ok(token)
+    }
+
+    /// The token that the nodes share; else the configured one.
+    async fn shared(&self, tokens: &dyn Tokens) -> Result<Option<Granted>, Failure> {
+        let states = self.states().await?;
+        let stored = states.get(&token_name(tokens)).and_then(|text| serde_json::from_str(text).ok());
+        Ok(stored.or_else(|| tokens.configured()))
+    }
+
+    /// Gets a new token. One node does, the others wait for what it gets: the platform may take back the one before.
+    async fn renew(
+        &self,
+        tokens: &dyn Tokens,
+        is_good: &(dyn Fn(&Granted) -> bool + Sync),
+    ) -> Result<Granted, Failure> {
+        let (name, lease) = (token_name(tokens), format!("lease-{}", token_name(tokens)));
+        let states = self.states().await?;
+        let taken = states.get(&lease).map(String::as_str);
+        let until: Option<Timestamp> = taken.and_then(|until| until.parse().ok());
+        let moment = Moment::at(now());
+        let end = moment.now.checked_add(LEASE).unwrap_or(moment.now).to_string();
+        let is_free = until.is_none_or(|until| until <= moment.now);
+        if !is_free || !self.swap(&lease, taken, &end).await? {
+            let wait = SignedDuration::from_secs(1);
+            return Err(Failure::Retry { after: Some(wait), why: "a new access token is on its way".to_owned() });
+        }
+        // Somebody may have been quicker between the look and the lease.
+        let before = self.states().await?.get(&name).cloned();
+        let last = before.as_deref().and_then(|text| serde_json::from_str(text).ok()).or_else(|| tokens.configured());
+        let granted = match last.clone().filter(is_good) {
+            Some(granted) => granted,
+            None => {
+                let answer = self.answer(&tokens.ask(last.as_ref(), &moment), ANSWER).await;
+                match answer.and_then(|answer| tokens.read(&answer, &moment)) {
+                    Ok(granted) => {
+                        let text = serde_json::to_string(&granted).unwrap_or_default();
+                        self.swap(&name, before.as_deref(), &text).await?;
+                        granted
+                    }
+                    Err(failure) => {
+                        self.swap(&lease, Some(&end), "").await?;
+                        return Err(not_access(failure));
+                    }
+                }
+            }
+        };
+        self.swap(&lease, Some(&end), "").await?;
+        Ok(granted)
+    }
+
+    async fn states(&self) -> Result<BTreeMap<String, String>, Failure> {
+        self.store.account_state(self.account.name.as_str()).await.map_err(|error| busy(&error))
+    }
+
+    async fn swap(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, Failure> {
+        let swapped = self.store.swap_account_state(self.account.name.as_str(), name, from, to).await;
+        swapped.map_err(|error| busy(&error))
+    }
+
+    fn held(&self) -> Option<Granted> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Granted>> {
+        self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn token_name(tokens: &dyn Tokens) -> String {
+    format!("token-{}", tokens.fingerprint())
+}
+
+fn busy(error: &StoreError) -> Failure {
+    Failure::Retry { after: None, why: error.to_string() }
+}
+
+/// Credentials that get no token may be mended in the configuration, or on the platform.
+fn not_access(failure: Failure) -> Failure {
+    match failure {
+        Failure::Access { why } | Failure::GiveUp { why } => {
+            Failure::Retry { after: None, why: format!("no access token: {why}") }
+        }
+        failure => failure,
+    }
+}
+
+fn message(push: &Push) -> Option<Message> {
+    let Body { timestamp, data } = serde_json::from_str(&push.outgoing.body).ok()?;
+    Some(Message {
+        id: push.outgoing.id.clone(),
+        kind: serde::Deserialize::deserialize(Value::String(push.outgoing.kind.clone())).unwrap_or(PushKind::Reply),
+        conversation_id: data.conversation_id,
+        customer_id: data.customer_id,
+        text: data.text,
+        options: data.options,
+        reply_to: data.reply_to,
+        attempts: push.attempts,
+        made_at: timestamp,
+        body: push.outgoing.body.clone(),
+    })
+}

@@ -1,0 +1,143 @@
+//! LINE: signed by the channel secret, answered by reply token, later by pushes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use yingda::bot::now;
+
+use super::{history, platform, pushes, quiet, start};
+use crate::harness::{Answer as HttpAnswer, TestApp};
+use crate::stand_in::{Answer, StandIn};
+
+async fn app(api: &StandIn) -> TestApp {
+    let url = api.base();
+    let account = format!(
+        "name = \"line\"\ntype = \"line\"\nchannel_secret = \"channel_secret\"\nchannel_access_token = \"token\"\n\
+         api_url = \"{url}\""
+    );
+    start(&account, "").await
+}
+
+fn text(id: &str, text: &str) -> Value {
+    json!({ "type": "message", "mode": "active", "timestamp": now().as_millisecond(),
+        "source": { "type": "user", "userId": "U1" }, "webhookEventId": format!("E{id}"),
+        "deliveryContext": { "isRedelivery": false }, "replyToken": format!("reply-{id}"),
+        "message": { "id": id, "type": "text", "text": text, "quoteToken": "q" } })
+}
+
+fn signature(body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"channel_secret").unwrap();
+    mac.update(body.as_bytes());
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+async fn post(app: &TestApp, events: &[Value]) -> HttpAnswer {
+    let body = json!({ "destination": "Ubot", "events": events }).to_string();
+    app.hook("line", &[("x-line-signature", &signature(&body))], body).await
+}
+
+#[tokio::test]
+async fn a_message_is_answered_by_its_reply_token() {
+    let api = platform().await;
+    let app = app(&api).await;
+    let answer = post(&app, &[text("1", "什么时候发货")]).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    let [call] = &api.after(1).await[..] else { panic!("one call") };
+    assert_eq!((call.path(), call.header("authorization")), ("/v2/bot/message/reply", "Bearer token"));
+    let body = call.json();
+    assert_eq!((&body["replyToken"], &body["messages"][0]["type"]), (&json!("reply-1"), &json!("text")));
+    assert!(body["messages"][0]["text"].as_str().unwrap().contains("发"), "{body}");
+}
+
+#[tokio::test]
+async fn a_used_up_reply_token_gives_way_to_a_push_with_a_retry_key() {
+    let api = StandIn::judging(|_, request| match request.path() {
+        "/v2/bot/message/reply" => {
+            Answer::Says("400 Bad Request".to_owned(), "{\"message\":\"Invalid reply token\"}".to_owned())
+        }
+        _ => Answer::json("{}"),
+    })
+    .await;
+    let app = app(&api).await;
+    post(&app, &[text("1", "什么时候发货")]).await;
+    let calls = api.after(2).await;
+    assert_eq!((calls[1].path(), calls[1].json()["to"].clone()), ("/v2/bot/message/push", json!("U1")));
+    assert_eq!(calls[1].header("x-line-retry-key").len(), 36);
+    assert_eq!(pushes(&app, "sent", 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_months_quota_is_told_and_not_tried_again() {
+    let api = StandIn::that(Answer::Says(
+        "429 Too Many Requests".to_owned(),
+        "{\"message\":\"You have reached your monthly limit.\"}".to_owned(),
+    ))
+    .await;
+    let app = app(&api).await;
+    post(&app, &[text("1", "什么时候发货")]).await;
+    let dead = pushes(&app, "dead", 1).await;
+    assert_eq!((&dead[0]["failure"], &dead[0]["endpoint"]), (&json!("quota"), &json!("channel:line")));
+    assert_eq!(api.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn only_what_a_customer_says_in_a_chat_of_their_own_is_answered() {
+    let api = platform().await;
+    let app = app(&api).await;
+    assert_eq!(post(&app, &[]).await.status, 200, "the console's check");
+    let mut standby = text("1", "什么时候发货");
+    standby["mode"] = json!("standby");
+    let mut group = text("2", "什么时候发货");
+    group["source"] = json!({ "type": "group", "groupId": "G", "userId": "U1" });
+    let follow =
+        json!({ "type": "follow", "mode": "active", "timestamp": 1, "source": { "type": "user", "userId": "U1" } });
+    assert_eq!(post(&app, &[standby, group, follow]).await.status, 200);
+    assert!(history(&app, "line", "U1").await.is_empty());
+    let mut sticker = text("3", "");
+    sticker["message"] = json!({ "id": "3", "type": "sticker", "packageId": "1", "stickerId": "1" });
+    let unsend = json!({ "type": "unsend", "mode": "active", "timestamp": 1, "source": { "type": "user", "userId": "U1" },
+        "webhookEventId": "E4", "unsend": { "messageId": "2" } });
+    post(&app, &[sticker, unsend]).await;
+    let kinds: Vec<Value> =
+        history(&app, "line", "U1").await.iter().map(|event| event["event"]["kind"].clone()).collect();
+    assert_eq!(kinds, ["media", "recalled"]);
+}
+
+#[tokio::test]
+async fn a_hundred_events_at_once_are_taken_and_each_is_answered_once() {
+    let api = platform().await;
+    let app = app(&api).await;
+    let events: Vec<Value> = (0..100)
+        .map(|number| {
+            let mut event = text(&format!("m{number}"), "什么时候发货");
+            event["source"]["userId"] = json!(format!("U{number}"));
+            event
+        })
+        .collect();
+    assert_eq!(post(&app, &events).await.status, 200);
+    assert_eq!(post(&app, &events).await.status, 200);
+    api.after(100).await;
+    quiet().await;
+    assert_eq!(api.requests().len(), 100);
+}
+
+#[tokio::test]
+async fn a_forged_or_changed_body_is_refused() {
+    let api = platform().await;
+    let app = app(&api).await;
+    let body = json!({ "destination": "U", "events": [text("1", "什么时候发货")] }).to_string();
+    let right = signature(&body);
+    let escaped = body.replace('什', "\\u4ec0");
+    for (what, body, signature) in [
+        ("none", body.as_str(), ""),
+        ("another's", body.as_str(), "t7Hn4ZDHqs6e+wdvI5TyQIvzie0DmMUmuXEBqyyE/tM="),
+        ("truncated", &body[..body.len() - 1], right.as_str()),
+        ("re-serialised", escaped.as_str(), right.as_str()),
+    ] {
+        let answer = app.hook("line", &[("x-line-signature", signature)], body.to_owned()).await;
+        assert_eq!((answer.status, answer.body.as_str()), (401, ""), "{what}");
+    }
+    assert!(history(&app, "line", "U1").await.is_empty());
+}

@@ -1,0 +1,51 @@
+//! Channels: platforms speak to the running service and are spoken to, each in its own words.
+
+mod generic;
+mod line;
+mod registry;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Plan, TestApp};
+use crate::stand_in::{Answer, StandIn};
+
+/// A service over the small shop with one channel account of the shop `demo`, whose API is the stand-in.
+pub async fn start(account: &str, more: &str) -> TestApp {
+    let common = "[[channels]]\nshop = \"demo\"\nallow_private = true\ndebounce_ms = 0\n";
+    Plan::shop().with_config(&format!("{common}{account}\n{more}")).start().await
+}
+
+/// A platform that takes everything.
+pub async fn platform() -> StandIn {
+    StandIn::that(Answer::json("{}")).await
+}
+
+/// Every event of a conversation, as stored.
+pub async fn history(app: &TestApp, channel: &str, conversation: &str) -> Vec<Value> {
+    let path = format!("/v1/conversations/{conversation}/events?shop=demo&channel={channel}");
+    let answer = app.get(&path).await;
+    if answer.status == 404 {
+        return Vec::new();
+    }
+    answer.json()["events"].as_array().unwrap().clone()
+}
+
+/// Pushes in this state, once there are so many.
+pub async fn pushes(app: &TestApp, state: &str, count: usize) -> Vec<Value> {
+    for _ in 0..500 {
+        let answer = app.get(&format!("/v1/outbox?state={state}")).await;
+        let pushes = answer.json()["pushes"].as_array().unwrap().clone();
+        if pushes.len() >= count {
+            return pushes;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{count} pushes never were {state}");
+}
+
+/// Long enough for whatever was on its way.
+pub async fn quiet() {
+    tokio::time::sleep(Duration::from_millis(700)).await;
+}
