@@ -25,7 +25,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test crash model check bench load fuzz docker clean
+.PHONY: help setup build run test crash model clients check bench load fuzz docker clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -39,15 +39,18 @@ build: setup ## build target/release/yingda
 run: build ## set up, build, serve ./faq on 127.0.0.1:8080
 	$(YINGDA) serve
 
-test: setup model ## set up, run every test
+test: setup model clients ## set up, run every test
 	@bash .ci/postgres
-	YINGDA_TEST_MODEL=.model cargo test --locked -- --include-ignored
+	YINGDA_TEST_MODEL=.model YINGDA_TEST_CLIENTS=.clients cargo test --locked -- --include-ignored
 
 crash: setup ## kill the process 100 times on each database, take the database away for half a minute
 	YINGDA_TEST_CRASHES=100 YINGDA_TEST_AWAY=30 cargo test --locked --test it crash:: -- --nocapture
 
 model: ## put the embedding model of the tests into .model/ (90 MB)
 	@bash .ci/model
+
+clients: ## put the clients of the tests into .clients/ (200 MB); see to Chromium
+	@bash .ci/clients
 
 check: setup ## format, lints, documentation, licences, the content of ./faq
 	cargo fmt --check
@@ -72,5 +75,5 @@ docker: ## build the image yingda
 
 clean: ## delete what was built or fetched; never data/
 	cargo clean
-	rm -rf .opencc .model
+	rm -rf .opencc .model .clients
 	find index -mindepth 1 ! -name README.md -delete

@@ -9,6 +9,7 @@ mod bad_input;
 mod channels;
 mod cli;
 mod cli_store;
+mod clients;
 mod content;
 mod conversations;
 mod crash;
