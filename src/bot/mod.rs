@@ -14,6 +14,8 @@ mod outcome;
 mod pushes;
 mod reading;
 mod sender;
+mod transcript;
+mod watch;
 mod wording;
 
 use std::collections::HashMap;
@@ -28,6 +30,9 @@ use self::facts::Hooks;
 use self::hearing::{Ear, read};
 use self::mailroom::Mail;
 use self::reading::Reading;
+pub use self::transcript::{Line, Side};
+pub use self::watch::Watch;
+use self::watch::Watchers;
 use self::wording::variables;
 use crate::analysis::Analysis;
 use crate::analysis::language::Language;
@@ -90,6 +95,7 @@ pub struct Bot {
     /// The endpoints and the accounts.
     subscribers: Arc<[Subscriber]>,
     mail: Arc<Mail>,
+    watchers: Arc<Watchers>,
     hooks: Arc<Hooks>,
     /// Days whose digests are made, by shop: they are not reckoned again. Held for a look.
     digested: Arc<Mutex<HashMap<String, Date>>>,
@@ -112,8 +118,18 @@ impl Bot {
     ) -> Self {
         let webhooks = webhooks.into();
         let subscribers = webhooks.iter().map(Subscriber::from).collect();
-        let (accounts, hooks, digested) = (Arc::default(), Arc::default(), Arc::default());
-        Self { knowledge, store, shops, webhooks, accounts, subscribers, mail: Arc::default(), hooks, digested }
+        Self {
+            knowledge,
+            store,
+            shops,
+            webhooks,
+            subscribers,
+            accounts: Arc::default(),
+            mail: Arc::default(),
+            watchers: Arc::default(),
+            hooks: Arc::default(),
+            digested: Arc::default(),
+        }
     }
 
     /// The same bot, speaking through these channel accounts.
@@ -171,6 +187,7 @@ impl Bot {
         match self.store.record(Arc::clone(&event), now, decide).await? {
             Recorded::New(decision) => {
                 count(&decision);
+                self.watchers.tell(|| event.conversation());
                 Ok((decision, false))
             }
             Recorded::Duplicate(decision) => Ok((decision, true)),
@@ -234,6 +251,13 @@ impl Bot {
         let policy = self.shops.policy_or_default(&key.shop);
         let speaks = is_wanted(&self.subscribers, PushKind::Reply, &key.shop, Some(&key.channel));
         timers(facts, policy, &policy.channel(&key.channel), speaks)
+    }
+
+    /// What a shop is called where customers read it.
+    #[must_use]
+    pub fn shop_name(&self, shop: &str) -> Option<String> {
+        let known = variables(&self.knowledge.current(), self.shops.policy_or_default(shop));
+        known.get("shop_name").cloned()
     }
 
     /// The endpoints that are configured.

@@ -11,6 +11,7 @@ pub mod xml;
 
 mod generic;
 mod line;
+pub mod web;
 
 use std::fmt::Debug;
 
@@ -36,7 +37,7 @@ pub struct Platform {
 }
 
 /// Every platform that is spoken.
-pub const PLATFORMS: &[Platform] = &[generic::PLATFORM, line::PLATFORM];
+pub const PLATFORMS: &[Platform] = &[generic::PLATFORM, web::PLATFORM, line::PLATFORM];
 
 /// An account on a platform, as far as the platform's protocol goes.
 ///
@@ -85,6 +86,11 @@ pub trait Channel: Debug + Send + Sync {
 
     /// How access tokens are got, where they expire.
     fn tokens(&self) -> Option<&dyn Tokens> {
+        None
+    }
+
+    /// How its own pages look, where customers chat through this service itself.
+    fn page(&self) -> Option<web::Page<'_>> {
         None
     }
 

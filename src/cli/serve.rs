@@ -102,13 +102,15 @@ async fn run_until_stopped(
             "no tokens are configured: whoever reaches {address} may do everything, so only loopback addresses are served"
         );
     }
+    let has_chat = bot.accounts().iter().any(|account| account.channel().page().is_some());
+    let chat = if has_chat { format!(", chat as a customer at http://{address}/chat") } else { String::new() };
     tracing::info!(
         entries = generation.corpus.entries.len(),
         phrasings = generation.corpus.phrasings(),
         warnings = generation.warnings.len(),
         generation = generation.fingerprint,
         milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "ready on http://{address}, API page at http://{address}/docs"
+        "ready on http://{address}, API page at http://{address}/docs{chat}"
     );
     // All end with the runtime: what they were at is found in the store by the next start.
     tokio::spawn(clockwork::run(bot.clone()));

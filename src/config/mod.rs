@@ -73,21 +73,6 @@ pub struct Config {
     pub store: Option<StoreUrl>,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            limits: Limits::default(),
-            tokens: Vec::new(),
-            shops: Shops::default(),
-            semantic: None,
-            webhooks: Vec::new(),
-            accounts: Vec::new(),
-            store: None,
-        }
-    }
-}
-
 /// Why a configuration is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -133,7 +118,7 @@ impl Config {
     /// What is wrong, where, and how to mend it.
     pub fn read(file: Option<&Path>, tokens: Option<&str>) -> Result<Self, ConfigError> {
         let mut config = match file {
-            None => Self::default(),
+            None => Self::parse("", "")?,
             Some(path) => {
                 let name = path.display().to_string();
                 let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File(name.clone(), error))?;
@@ -152,11 +137,12 @@ impl Config {
             wrong(format!("line {line}: {}", error.message()))
         })?;
         let mut shops = Shops::read(raw.defaults, raw.shops).map_err(wrong)?;
-        let accounts = accounts(raw.channels, &mut shops).map_err(wrong)?;
+        let tables = if raw.channels.is_empty() && shops.are_any() { vec![first_chat()] } else { raw.channels };
+        let accounts = accounts(tables, &mut shops).map_err(wrong)?;
         let tokens = raw.tokens.into_iter().map(file_token).collect::<Result<_, _>>()?;
         check_webhooks(&raw.webhooks).map_err(wrong)?;
         Ok(Self {
-            listen: raw.listen.unwrap_or(Self::default().listen),
+            listen: raw.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             limits: raw.limits,
             tokens,
             shops,
@@ -194,6 +180,14 @@ impl Config {
             None => Ok(()),
         }
     }
+}
+
+/// The web chat that is there when nothing is configured: whoever starts the service can talk to it at once.
+fn first_chat() -> Table {
+    let settings = [("name", "chat"), ("shop", "demo"), ("type", "web")];
+    let mut table: Table = settings.map(|(key, value)| (key.to_owned(), value.into())).into_iter().collect();
+    table.insert("debounce_ms".to_owned(), 700.into());
+    table
 }
 
 fn accounts(tables: Vec<Table>, shops: &mut Shops) -> Result<Vec<Account>, String> {
@@ -254,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_example_shows_the_defaults() {
-        assert_eq!(Config::parse("example", EXAMPLE).unwrap(), Config::default());
+        assert_eq!(Config::parse("example", EXAMPLE).unwrap(), Config::parse("", "").unwrap());
     }
 
     #[test]
@@ -301,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_stranger_s_address_needs_a_token() {
-        let mut config = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::default() };
+        let mut config = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::parse("", "").unwrap() };
         assert!(config.guard().is_err());
         config.tokens = environment_tokens("admin:0123456789abcdef").unwrap();
         assert!(config.guard().is_ok());

@@ -72,6 +72,11 @@ impl Shops {
         }
     }
 
+    /// Whether any shop is served.
+    pub(super) fn are_any(&self) -> bool {
+        self.named.is_empty()
+    }
+
     /// The shops that are served, by name; the defaults, under no name, where any shop is.
     pub(super) fn each(&self) -> impl Iterator<Item = (&str, &ShopPolicy)> {
         let any = self.named.is_empty().then_some(("", &*self.defaults.policy));

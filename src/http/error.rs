@@ -65,6 +65,11 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "urn:yingda:unauthorized", "A token is needed", detail)
     }
 
+    pub fn no_session() -> Self {
+        let detail = "begin a chat by POST .../sessions and show what it gives as `Authorization: Bearer <session>`";
+        Self::new(StatusCode::UNAUTHORIZED, "urn:yingda:no-session", "A session is needed", detail)
+    }
+
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "urn:yingda:forbidden", "This token may not do that", detail)
     }

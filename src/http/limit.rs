@@ -1,7 +1,9 @@
 //! Requests a client may make, and how long each may take.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -38,6 +40,32 @@ impl RateLimit {
         let rate = NonZeroU32::new(limits.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN);
         Self(DefaultKeyedRateLimiter::keyed(Quota::per_second(rate).allow_burst(burst)))
+    }
+}
+
+/// Messages that visitors of web chats may send, a bucket each, by the rate of their account: strangers can write there.
+#[derive(Default)]
+pub(super) struct Visitors(Mutex<BTreeMap<NonZeroU32, Arc<DefaultKeyedRateLimiter<String>>>>);
+
+impl std::fmt::Debug for Visitors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Visitors").finish_non_exhaustive()
+    }
+}
+
+impl Visitors {
+    /// Whether a visitor may send one more message; 0 a minute means that there is no limit.
+    pub fn may_write(&self, visitor: &str, per_minute: u32) -> bool {
+        let Some(rate) = NonZeroU32::new(per_minute) else { return true };
+        let limiter = {
+            let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let limiter = limiters.entry(rate);
+            Arc::clone(limiter.or_insert_with(|| Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_minute(rate)))))
+        };
+        if limiter.len() > CLIENTS {
+            limiter.retain_recent();
+        }
+        limiter.check_key(&visitor.to_owned()).is_ok()
     }
 }
 

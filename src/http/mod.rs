@@ -2,6 +2,7 @@
 
 mod auth;
 mod body;
+mod chat;
 mod conversations;
 mod desk;
 mod entries;
@@ -35,6 +36,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -47,7 +49,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::error::ApiError;
-use self::limit::RateLimit;
+use self::limit::{RateLimit, Visitors};
 use crate::bot::Bot;
 use crate::config::Config;
 
@@ -64,6 +66,9 @@ pub struct App {
     config: Arc<Config>,
     metrics: PrometheusHandle,
     limit: Arc<RateLimit>,
+    visitors: Arc<Visitors>,
+    /// True once the service stops: streams end then.
+    closing: watch::Sender<bool>,
 }
 
 impl App {
@@ -71,7 +76,8 @@ impl App {
     #[must_use]
     pub fn new(bot: Bot, config: Arc<Config>, metrics: PrometheusHandle) -> Self {
         let limit = Arc::new(RateLimit::new(config.limits));
-        Self { bot, config, metrics, limit }
+        let (visitors, closing) = (Arc::default(), watch::Sender::new(false));
+        Self { bot, config, metrics, limit, visitors, closing }
     }
 }
 
@@ -144,6 +150,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))
+        .merge(chat::routes())
         .split_for_parts();
     // Platforms send more at once than a caller of the API may.
     let (hooks, hook_document) = OpenApiRouter::new().routes(routes!(hooks::get, hooks::post)).split_for_parts();
@@ -189,6 +196,7 @@ pub async fn run(
 ) -> std::io::Result<()> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    let closing = app.closing.clone();
     let router = router(app);
     let open = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -219,6 +227,7 @@ pub async fn run(
             }
         });
     }
+    closing.send_replace(true);
     drop(listener);
     drop(tokio::time::timeout(DRAIN, open.shutdown()).await);
     Ok(())

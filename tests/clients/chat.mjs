@@ -11,7 +11,7 @@ import { delimiter, join } from "node:path";
 import { text as all } from "node:stream/consumers";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
-const { base, say = "多久发货", menu = "退货", shots } = JSON.parse(await all(process.stdin));
+const { base, say = "多久发货", menu = "会员", shots } = JSON.parse(await all(process.stdin));
 const passed = [];
 const failed = {};
 const faults = []; // of the console and the page's policy

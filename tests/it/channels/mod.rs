@@ -3,6 +3,7 @@
 mod generic;
 mod line;
 mod registry;
+mod web;
 
 use std::time::Duration;
 

@@ -1,0 +1,136 @@
+//! Web chat: the customers of a shop's own site, through the page and the widget that the service itself has.
+//!
+//! A visitor holds a random token. Its digest is the conversation's id: who reads conversations cannot speak for a visitor.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+use super::call::{Call, Failure, Message};
+use super::hook::{Heard, Moment, Refusal, Request, Said};
+use super::{Channel, Platform, settings};
+use crate::conversation::event::EventKind;
+use crate::conversation::outgoing::stable_id;
+use crate::conversation::parts::{TextLimit, Unit};
+
+/// `type = "web"`.
+pub const PLATFORM: Platform =
+    Platform { name: "web", title: "Web chat", read: |table| Ok(Box::new(settings::<Web>(table)?)) };
+
+/// Bytes of a visitor's token.
+const TOKEN: usize = 32;
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Web {
+    title: Option<String>,
+    origins: Vec<String>,
+    messages_per_minute: u32,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { title: None, origins: Vec::new(), messages_per_minute: 30 }
+    }
+}
+
+/// How the pages of an account look and whom they serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<'a> {
+    /// What stands above the chat, when it is not the shop's name.
+    pub title: Option<&'a str>,
+    /// Sites that may show the chat in a frame, beside this service's own and loopback addresses.
+    pub origins: &'a [String],
+    /// Messages that a visitor may send in a minute.
+    pub messages_per_minute: u32,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    message_id: String,
+    text: String,
+}
+
+/// A new visitor's token of random bytes, 43 characters.
+#[must_use]
+pub fn token(random: [u8; TOKEN]) -> String {
+    URL_SAFE_NO_PAD.encode(random)
+}
+
+/// The conversation of who shows this token; none when it is no token.
+#[must_use]
+pub fn conversation(token: &str) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    (bytes.len() == TOKEN).then(|| stable_id("web_", &[token]))
+}
+
+/// A message's id: two visitors may make the same one.
+fn own_id(conversation: &str, message_id: &str) -> String {
+    format!("{conversation}-{message_id}")
+}
+
+/// The id that a visitor's page gave a message; the whole where it is another's.
+#[must_use]
+pub fn page_id<'a>(conversation: &str, id: &'a str) -> &'a str {
+    id.strip_prefix(conversation).and_then(|rest| rest.strip_prefix('-')).unwrap_or(id)
+}
+
+impl Channel for Web {
+    fn hear(&self, request: &Request<'_>, _: &Moment) -> Result<Heard, Refusal> {
+        let shown = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let visitor = shown.and_then(conversation).ok_or(Refusal::Signature)?;
+        let body: Body = serde_json::from_slice(request.body)
+            .map_err(|_| Refusal::Malformed("write {\"message_id\": ..., \"text\": ...}"))?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if !(1..=64).contains(&body.message_id.len()) || !body.message_id.chars().all(plain) {
+            return Err(Refusal::Malformed(
+                "`message_id` is 1 to 64 letters, digits, `-` and `_`, new for each message",
+            ));
+        }
+        if body.text.trim().is_empty() {
+            return Err(Refusal::Malformed("`text` is empty"));
+        }
+        Ok(Heard::Events(vec![Said {
+            message_id: own_id(&visitor, &body.message_id),
+            conversation_id: visitor.clone(),
+            customer_id: visitor,
+            kind: EventKind::Message,
+            text: body.text,
+            ..Said::default()
+        }]))
+    }
+
+    fn text_limit(&self) -> TextLimit {
+        TextLimit { unit: Unit::Chars, longest: 20_000, parts: 1 }
+    }
+
+    /// The page reads what was stored.
+    fn call(&self, _: &Message, _: &str, _: &Moment) -> Result<Option<Call>, Failure> {
+        Ok(None)
+    }
+
+    fn page(&self) -> Option<Page<'_>> {
+        let Self { title, origins, messages_per_minute } = self;
+        Some(Page { title: title.as_deref(), origins, messages_per_minute: *messages_per_minute })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_one_conversation_and_cannot_be_told_from_it() {
+        let (one, other) = (token([1; TOKEN]), token([2; TOKEN]));
+        assert_eq!(one.len(), 43);
+        assert_ne!(conversation(&one), conversation(&other));
+        assert!(!conversation(&one).unwrap().contains(&one));
+    }
+
+    #[test]
+    fn what_is_no_token_names_none() {
+        for text in ["", "a", &"A".repeat(42), &"A".repeat(44), &"*".repeat(43), &token([1; TOKEN])[1..]] {
+            assert_eq!(conversation(text), None, "{text}");
+        }
+    }
+}
