@@ -1,6 +1,6 @@
 // A customer in a real browser, on the chat page and on a shop's page with the widget.
 //
-// In:  {"base": "http://127.0.0.1:8080/chat/demo", "say": a text that gets a reply, "menu": a text that gets options,
+// In:  {"base": "http://127.0.0.1:8080/chat/demo", "say": a text that gets a reply, "menu": a text that gets options, "later": another that gets a reply,
 //       "shots": a folder for pictures}; all but base may be left out.
 // Out: {"passed": [name], "failed": {name: why}}
 import { randomUUID } from "node:crypto";
@@ -11,7 +11,7 @@ import { delimiter, join } from "node:path";
 import { text as all } from "node:stream/consumers";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
-const { base, say = "多久发货", menu = "会员", shots } = JSON.parse(await all(process.stdin));
+const { base, say = "多久发货", menu = "会员", later = "怎么开发票", shots } = JSON.parse(await all(process.stdin));
 const passed = [];
 const failed = {};
 const faults = []; // of the console and the page's policy
@@ -173,7 +173,9 @@ await check("what came while offline is there when online", async () => {
   const [before, mine] = [await replies(page).count(), await own(page).count()];
   await context.setOffline(true);
   await page.locator("#state[data-state=offline]").waitFor();
-  await meanwhile(say);
+  await meanwhile(later);
+  // Two messages in a row would be answered together.
+  await new Promise((done) => setTimeout(done, 2000));
   await write(page, "断网时写的");
   await own(page).last().locator(".note").getByText("发送中").waitFor();
   await shot(page, "offline");
