@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::sender::Sender;
@@ -88,7 +89,7 @@ impl Courier {
                 Ok(0) => IDLE,
                 Err(_) => IDLE * 5,
             };
-            let outcome = taken.and(settled(&mut under_way, wait).await);
+            let outcome = taken.and(settled(&mut under_way, wait, &self.bot.outbox_bell).await);
             if let (Err(error), false) = (&outcome, failing) {
                 tracing::error!(%error, "the outbox cannot be used; trying on");
             }
@@ -182,10 +183,16 @@ fn delivery_failure(delivery: Delivery) -> Option<Failure> {
     }
 }
 
-/// Waits so long, or until a push under way is settled: the next one of its conversation may go then.
-async fn settled(under_way: &mut JoinSet<Result<(), StoreError>>, wait: Duration) -> Result<(), StoreError> {
+/// Waits so long, or until there are new pushes, or until one under way is settled: the next one of its conversation may
+/// go then.
+async fn settled(
+    under_way: &mut JoinSet<Result<(), StoreError>>,
+    wait: Duration,
+    bell: &Notify,
+) -> Result<(), StoreError> {
     let first = tokio::select! {
         () = tokio::time::sleep(wait) => None,
+        () = bell.notified() => None,
         Some(done) = under_way.join_next() => Some(done),
     };
     let rest = std::iter::from_fn(|| under_way.try_join_next());

@@ -19,10 +19,12 @@ mod watch;
 mod wording;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use tokio::sync::Notify;
 
 pub use self::channels::HookError;
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
@@ -96,6 +98,8 @@ pub struct Bot {
     subscribers: Arc<[Subscriber]>,
     mail: Arc<Mail>,
     watchers: Arc<Watchers>,
+    /// Rung when a decision made pushes: the courier need not wait for its next look.
+    outbox_bell: Arc<Notify>,
     hooks: Arc<Hooks>,
     /// Days whose digests are made, by shop: they are not reckoned again. Held for a look.
     digested: Arc<Mutex<HashMap<String, Date>>>,
@@ -127,6 +131,7 @@ impl Bot {
             accounts: Arc::default(),
             mail: Arc::default(),
             watchers: Arc::default(),
+            outbox_bell: Arc::default(),
             hooks: Arc::default(),
             digested: Arc::default(),
         }
@@ -183,11 +188,20 @@ impl Bot {
         let event = Arc::new(event);
         let settings = (policy, Arc::clone(&self.subscribers));
         let reading = Reading::new(Arc::clone(&event), settings, generation, now, read)?;
-        let decide: Decide = Arc::new(move |before| reading.outcome(before));
+        let pushes = Arc::new(AtomicBool::new(false));
+        let made = Arc::clone(&pushes);
+        let decide: Decide = Arc::new(move |before| {
+            let outcome = reading.outcome(before);
+            made.store(!outcome.outgoing.is_empty(), Ordering::Relaxed);
+            outcome
+        });
         match self.store.record(Arc::clone(&event), now, decide).await? {
             Recorded::New(decision) => {
                 count(&decision);
                 self.watchers.tell(|| event.conversation());
+                if pushes.load(Ordering::Relaxed) {
+                    self.outbox_bell.notify_one();
+                }
                 Ok((decision, false))
             }
             Recorded::Duplicate(decision) => Ok((decision, true)),
