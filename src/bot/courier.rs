@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::sender::Sender;
 use super::{Bot, now};
@@ -20,8 +20,11 @@ use crate::outbound::webhook::{ATTEMPTS, Delivery, Secret, SecretError, back_off
 /// How often the outbox is looked at while it is empty.
 const IDLE: Duration = Duration::from_millis(200);
 
+/// How long the courier waits for more that can be taken or settled in one transaction.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// Pushes taken from the outbox at once.
-const CLAIM: u32 = 32;
+const CLAIM: u32 = 64;
 
 /// Pushes under way to an endpoint from which on it gets no more for the moment.
 const AT_ONCE: usize = 16;
@@ -30,11 +33,14 @@ const AT_ONCE: usize = 16;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a platform may take for all calls that a message needs.
-const TOGETHER: Duration = Duration::from_secs(7);
+const ALL_CALLS: Duration = Duration::from_secs(7);
 
 /// How long a push is ours: longer than an attempt, so that nobody else sends it meanwhile; when we die, others wait no
 /// longer than that.
 const LEASE: SignedDuration = SignedDuration::from_secs(8);
+
+/// A push that was under way, by its id, and what became of it.
+type Brought = Result<(String, Settled), StoreError>;
 
 /// Who can be called.
 enum Endpoint {
@@ -80,8 +86,7 @@ impl Courier {
 
     /// Delivers until the task is dropped. A store that fails is tried again.
     pub async fn run(self) {
-        let mut under_way = JoinSet::new();
-        let mut failing = false;
+        let (mut under_way, mut done, mut failing) = (JoinSet::new(), Vec::new(), false);
         loop {
             let taken = self.take(&mut under_way).await;
             let wait = match &taken {
@@ -89,7 +94,12 @@ impl Courier {
                 Ok(0) => IDLE,
                 Err(_) => IDLE * 5,
             };
-            let outcome = taken.and(settled(&mut under_way, wait, &self.bot.outbox_bell).await);
+            let gathered = gather(&mut under_way, wait, &self.bot.outbox_bell, &mut done).await;
+            let settled = self.bot.store().settle(&done, now()).await;
+            if settled.is_ok() {
+                done.clear();
+            }
+            let outcome = taken.map(drop).and(gathered).and(settled);
             if let (Err(error), false) = (&outcome, failing) {
                 tracing::error!(%error, "the outbox cannot be used; trying on");
             }
@@ -98,7 +108,7 @@ impl Courier {
     }
 
     /// Takes what is due and sets it on its way; how many pushes. What is not settled is due again after its lease.
-    async fn take(&self, under_way: &mut JoinSet<Result<(), StoreError>>) -> Result<usize, StoreError> {
+    async fn take(&self, under_way: &mut JoinSet<Brought>) -> Result<usize, StoreError> {
         let now = now();
         let lease = now.checked_add(LEASE).unwrap_or(now);
         // Each push under way holds its endpoint. One that hangs must not keep the others waiting.
@@ -116,7 +126,7 @@ impl Courier {
         Ok(count)
     }
 
-    async fn bring(&self, push: Push, to: Option<Arc<Endpoint>>, off: Option<String>) -> Result<(), StoreError> {
+    async fn bring(&self, push: Push, to: Option<Arc<Endpoint>>, off: Option<String>) -> Brought {
         let settled = match (&to, off) {
             (_, Some(reason)) => dead(FailureClass::Gone, format!("the endpoint is switched off: {reason}")),
             (None, None) => dead(FailureClass::GivenUp, "the endpoint is not configured any more".to_owned()),
@@ -132,7 +142,7 @@ impl Courier {
         };
         metrics::counter!("yingda_pushes_total", "endpoint" => push.outgoing.endpoint.clone(), "outcome" => name)
             .increment(1);
-        self.bot.store().settle(&push.outgoing.id, &settled, now()).await
+        Ok((push.outgoing.id, settled))
     }
 
     async fn attempt(&self, endpoint: &Endpoint, push: &Push) -> Result<Settled, StoreError> {
@@ -142,7 +152,7 @@ impl Courier {
                 let delivery = deliver(client, url, secret, id, now(), push.outgoing.body.as_bytes()).await;
                 delivery_failure(delivery)
             }
-            Endpoint::Account(sender) => sender.bring_in(TOGETHER, push).await.err(),
+            Endpoint::Account(sender) => sender.bring_in(ALL_CALLS, push).await.err(),
         };
         let Some(failure) = failure else { return Ok(Settled::Sent) };
         let (class, why, attempts) = (failure.class(), failure.why().to_owned(), push.attempts + 1);
@@ -183,21 +193,31 @@ fn delivery_failure(delivery: Delivery) -> Option<Failure> {
     }
 }
 
-/// Waits so long, or until there are new pushes, or until one under way is settled: the next one of its conversation may
-/// go then.
-async fn settled(
-    under_way: &mut JoinSet<Result<(), StoreError>>,
+/// Waits so long, or until there are new pushes or one under way is done, and gathers what is done a moment later: it is
+/// settled together.
+async fn gather(
+    under_way: &mut JoinSet<Brought>,
     wait: Duration,
     bell: &Notify,
+    done: &mut Vec<(String, Settled)>,
 ) -> Result<(), StoreError> {
-    let first = tokio::select! {
-        () = tokio::time::sleep(wait) => None,
-        () = bell.notified() => None,
-        Some(done) = under_way.join_next() => Some(done),
+    let mut outcome = Ok(());
+    let mut settle = |brought: Result<Brought, JoinError>| match brought {
+        Ok(Ok(settled)) => done.push(settled),
+        Ok(Err(error)) => outcome = Err(error),
+        // What met a fault in the program is tried again after its lease.
+        Err(_) => {}
     };
-    let rest = std::iter::from_fn(|| under_way.try_join_next());
-    let refused = first.into_iter().chain(rest).filter_map(|done| done.ok()?.err());
-    refused.last().map_or(Ok(()), Err)
+    tokio::select! {
+        () = tokio::time::sleep(wait) => {}
+        () = bell.notified() => {}
+        Some(brought) = under_way.join_next() => settle(brought),
+    }
+    tokio::time::sleep(GATHER).await;
+    while let Some(brought) = under_way.try_join_next() {
+        settle(brought);
+    }
+    outcome
 }
 
 /// A reply that a human has overtaken is not sent any more.

@@ -89,7 +89,7 @@ async fn the_push_is_given_up(home: &Path) {
         assert_eq!(store.claim(later, later, 500, &[]).await.unwrap().len(), 1);
     }
     let soon = Settled::Retry { at: now(), error: "brought forward".to_owned(), class: FailureClass::Retry };
-    store.settle(&push.outgoing.id, &soon, now()).await.unwrap();
+    store.settle(&[(push.outgoing.id.clone(), soon)], now()).await.unwrap();
     until("it is given up", async || pending().await.is_empty()).await;
 }
 

@@ -411,7 +411,7 @@ impl Player {
             for push in pushes {
                 let body: Value = serde_json::from_str(&push.outgoing.body).unwrap();
                 self.pushed.extend(body["data"]["reply_id"].as_str().map(str::to_owned));
-                self.store.settle(&push.outgoing.id, &Settled::Sent, self.now).await.unwrap();
+                self.store.settle(&[(push.outgoing.id, Settled::Sent)], self.now).await.unwrap();
             }
         }
     }

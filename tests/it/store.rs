@@ -81,6 +81,7 @@ on_both_engines!(
     conversations_are_listed_and_their_history_told,
     pushes_are_claimed_in_order_and_by_one_at_a_time,
     a_push_is_settled_and_a_dead_one_replayed,
+    an_account_remembers_what_is_swapped_and_only_one_of_two_swaps,
     an_endpoint_that_is_switched_off_leaves_dead_letters,
     the_desk_knows_loads_and_the_queue,
     an_incident_is_told_once_and_everybody_told_is_listed,
@@ -379,9 +380,9 @@ async fn pushes_are_claimed_in_order_and_by_one_at_a_time(place: Place) {
     };
     assert_eq!(ids(&store, 0).await, ["1", "3", "4"], "the second of a conversation waits for the first");
     assert_eq!(ids(&other, 1).await, Vec::<String>::new(), "they are leased");
-    store.settle("1", &Settled::Sent, at(2)).await.unwrap();
+    store.settle(&[("1".to_owned(), Settled::Sent)], at(2)).await.unwrap();
     assert_eq!(ids(&other, 2).await, ["2"]);
-    store.settle("3", &Settled::Sent, at(2)).await.unwrap();
+    store.settle(&[("3".to_owned(), Settled::Sent)], at(2)).await.unwrap();
     assert_eq!(ids(&other, 9).await, ["4"], "whose claimer has died");
 }
 
@@ -390,20 +391,34 @@ async fn a_push_is_settled_and_a_dead_one_replayed(place: Place) {
     enqueue(&store, &[push("1", "e", None), push("2", "f", None), push("3", "e", None)], at(0)).await.unwrap();
     store.claim(at(0), at(8), 10, &[]).await.unwrap();
     let retry = Settled::Retry { at: at(5), error: "busy".to_owned(), class: FailureClass::Retry };
-    store.settle("1", &retry, at(1)).await.unwrap();
-    store
-        .settle("2", &Settled::Dead { error: "no".to_owned(), class: FailureClass::WindowClosed }, at(1))
-        .await
-        .unwrap();
-    store.settle("3", &Settled::Dropped { reason: "late".to_owned() }, at(1)).await.unwrap();
+    let dead = Settled::Dead { error: "no".to_owned(), class: FailureClass::WindowClosed };
+    let dropped = Settled::Dropped { reason: "late".to_owned() };
+    let settled = [("1", retry), ("2", dead), ("3", dropped)].map(|(id, settled)| (id.to_owned(), settled));
+    store.settle(&settled, at(1)).await.unwrap();
     let pending = store.pushes(PushState::Pending, None, 10).await.unwrap();
     assert_eq!((pending.len(), pending[0].attempts, pending[0].due_at), (1, 1, at(5)));
-    assert_eq!(pending[0].error.as_deref(), Some("busy"));
+    assert_eq!((pending[0].error.as_deref(), pending[0].failure), (Some("busy"), Some(FailureClass::Retry)));
+    let dead = store.pushes(PushState::Dead, None, 10).await.unwrap();
+    assert_eq!(dead[0].failure, Some(FailureClass::WindowClosed));
     assert_eq!(store.pushes(PushState::Dropped, None, 10).await.unwrap()[0].error.as_deref(), Some("late"));
     assert_eq!(store.replay(None, Some("e"), at(2)).await.unwrap(), 0);
     assert_eq!(store.replay(Some("2"), None, at(2)).await.unwrap(), 1);
     let claimed = store.claim(at(2), at(9), 10, &[]).await.unwrap();
     assert_eq!((claimed.len(), claimed[0].outgoing.id.as_str(), claimed[0].attempts), (1, "2", 0));
+}
+
+async fn an_account_remembers_what_is_swapped_and_only_one_of_two_swaps(place: Place) {
+    let (store, other) = (place.open().await, place.open().await);
+    assert!(store.swap_account_state("a", "cursor", None, "1").await.unwrap());
+    assert!(!other.swap_account_state("a", "cursor", None, "2").await.unwrap());
+    let (one, two) = tokio::join!(
+        store.swap_account_state("a", "cursor", Some("1"), "2"),
+        other.swap_account_state("a", "cursor", Some("1"), "3")
+    );
+    assert_ne!(one.unwrap(), two.unwrap(), "one of two wins");
+    assert!(store.account_state("b").await.unwrap().is_empty());
+    let state = other.account_state("a").await.unwrap();
+    assert!(["2", "3"].contains(&state["cursor"].as_str()));
 }
 
 async fn an_endpoint_that_is_switched_off_leaves_dead_letters(place: Place) {

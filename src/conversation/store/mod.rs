@@ -189,8 +189,8 @@ pub trait Store: Send + Sync {
     /// of `busy` endpoints stay.
     fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>>;
 
-    /// What became of a push that was claimed.
-    fn settle<'a>(&'a self, id: &'a str, settled: &'a Settled, now: Timestamp) -> Answer<'a, ()>;
+    /// What became of pushes that were claimed, by their ids.
+    fn settle<'a>(&'a self, settled: &'a [(String, Settled)], now: Timestamp) -> Answer<'a, ()>;
 
     /// Pushes in this state, newest first, older than number `before`.
     fn pushes(&self, state: PushState, before: Option<i64>, limit: u32) -> Answer<'_, Vec<PushRow>>;

@@ -245,8 +245,8 @@ impl Store for EngineStore {
         patient(self.claim(now, lease, limit, busy))
     }
 
-    fn settle<'a>(&'a self, id: &'a str, settled: &'a Settled, now: Timestamp) -> Answer<'a, ()> {
-        patient(self.settle(id, settled, now))
+    fn settle<'a>(&'a self, settled: &'a [(String, Settled)], now: Timestamp) -> Answer<'a, ()> {
+        patient(self.settle(settled, now))
     }
 
     fn pushes(&self, state: PushState, before: Option<i64>, limit: u32) -> Answer<'_, Vec<PushRow>> {

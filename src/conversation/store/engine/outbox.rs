@@ -107,25 +107,29 @@ impl EngineStore {
         Ok(pushes.into_iter().map(|(_, push)| push).collect())
     }
 
-    pub(super) async fn settle(&self, id: &str, settled: &Settled, now: Timestamp) -> Result<(), StoreError> {
-        let (state, due, reason, class) = match settled {
-            Settled::Sent => (PushState::Sent, now, None, None),
-            Settled::Retry { at, error, class } => (PushState::Pending, *at, Some(error), Some(class)),
-            Settled::Dead { error, class } => (PushState::Dead, now, Some(error), Some(class)),
-            Settled::Dropped { reason } => (PushState::Dropped, now, Some(reason), None),
-        };
+    pub(super) async fn settle(&self, settled: &[(String, Settled)], now: Timestamp) -> Result<(), StoreError> {
+        if settled.is_empty() {
+            return Ok(());
+        }
         let mut transaction = self.writing().await?;
-        sqlx::query(
-            "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
-             WHERE id = $1 AND state = 'pending'",
-        )
-        .bind(id)
-        .bind(state.name())
-        .bind(millis(due))
-        .bind(reason.map(|reason| reason.chars().take(REASON_CHARS).collect::<String>()))
-        .bind(class.map(|class| class.name()))
-        .execute(&mut *transaction)
-        .await?;
+        for (id, settled) in settled {
+            let (state, due, reason, class) = match settled {
+                Settled::Sent => (PushState::Sent, now, None, None),
+                Settled::Retry { at, error, class } => (PushState::Pending, *at, Some(error), Some(class)),
+                Settled::Dead { error, class } => (PushState::Dead, now, Some(error), Some(class)),
+                Settled::Dropped { reason } => (PushState::Dropped, now, Some(reason), None),
+            };
+            let sql = "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
+                       WHERE id = $1 AND state = 'pending'";
+            sqlx::query(sql)
+                .bind(id)
+                .bind(state.name())
+                .bind(millis(due))
+                .bind(reason.map(|reason| reason.chars().take(REASON_CHARS).collect::<String>()))
+                .bind(class.map(|class| class.name()))
+                .execute(&mut *transaction)
+                .await?;
+        }
         Ok(transaction.commit().await?)
     }
 
