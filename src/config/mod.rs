@@ -194,7 +194,7 @@ fn accounts(tables: Vec<Table>, shops: &mut Shops) -> Result<Vec<Account>, Strin
     let mut names = BTreeSet::new();
     let mut accounts = Vec::with_capacity(tables.len());
     for table in tables {
-        let account = Account::read(table)?;
+        let account = Account::read(with_environment(table)?)?;
         if !names.insert(account.name.clone()) {
             return Err(format!("[[channels]]: the name `{}` is used twice", account.name));
         }
@@ -202,6 +202,16 @@ fn accounts(tables: Vec<Table>, shops: &mut Shops) -> Result<Vec<Account>, Strin
         accounts.push(account);
     }
     Ok(accounts)
+}
+
+/// Settings that are written `env:NAME` are read from the environment: secrets need not stand in a file.
+fn with_environment(mut table: Table) -> Result<Table, String> {
+    for (key, value) in &mut table {
+        let Some(name) = value.as_str().and_then(|text| text.strip_prefix("env:")) else { continue };
+        let read = std::env::var(name);
+        *value = read.map_err(|_| format!("[[channels]]: `{key}`: no variable {name} in the environment"))?.into();
+    }
+    Ok(table)
 }
 
 fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
@@ -291,6 +301,39 @@ mod tests {
         assert!(webhook("events = [\"handoff\"]").is_err());
         assert!(webhook("events = [\"reply\"]\nchannels = [\"b\"]").is_err());
         assert!(webhook("events = [\"reply\"]\nchannels = [\"a\"]").is_ok());
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_the_environment() {
+        let account = |secret: &str| {
+            let text = format!(
+                "[[channels]]\nname = \"a\"\nshop = \"s\"\ntype = \"line\"\nchannel_access_token = \"t\"\nchannel_secret = \"{secret}\""
+            );
+            Config::parse("test", &text)
+        };
+        assert_eq!(account("env:CARGO_PKG_NAME").unwrap().accounts.len(), 1);
+        let fault = account("env:NOBODY_SET_THIS").unwrap_err().to_string();
+        assert!(fault.contains("channel_secret") && fault.contains("NOBODY_SET_THIS"), "{fault}");
+    }
+
+    #[test]
+    fn an_account_that_cannot_be_is_told_why_without_its_secret() {
+        for (text, says) in [
+            ("type = \"line\"", "missing field"),
+            ("type = \"lime\"", "types are generic"),
+            ("type = \"line\"\nchannel_secret = \"\"\nchannel_access_token = \"t\"", "empty"),
+            ("type = \"line\"\nchannel_secret = [\"hush\"]\nchannel_access_token = \"t\"", "a string"),
+            ("type = \"line\"\nchannel_secrets = \"hush\"", "channel_secret"),
+            ("type = \"generic\"\nsecret = \"hush\"", "whsec_"),
+        ] {
+            let text = format!("[[channels]]\nname = \"a\"\nshop = \"s\"\n{text}");
+            let fault = Config::parse("test", &text).unwrap_err().to_string();
+            assert!(fault.contains(says) && fault.contains("`a`") && !fault.contains("hush"), "{fault}");
+        }
+        let twice = "[[channels]]\nname = \"a\"\nshop = \"s\"\ntype = \"web\"\n".repeat(2);
+        assert!(Config::parse("test", &twice).unwrap_err().to_string().contains("twice"));
+        let stranger = "[shops.b]\n[[channels]]\nname = \"a\"\nshop = \"s\"\ntype = \"web\"\n";
+        assert!(Config::parse("test", stranger).unwrap_err().to_string().contains("[shops.s]"));
     }
 
     #[test]
