@@ -6,12 +6,16 @@ pub mod call;
 pub mod hook;
 pub mod query;
 pub mod signature;
+pub mod web;
 pub mod wechat_crypto;
 pub mod xml;
 
 mod generic;
 mod line;
-pub mod web;
+mod messenger;
+mod meta;
+mod telegram;
+mod whatsapp;
 
 use std::fmt::Debug;
 
@@ -37,7 +41,15 @@ pub struct Platform {
 }
 
 /// Every platform that is spoken.
-pub const PLATFORMS: &[Platform] = &[generic::PLATFORM, web::PLATFORM, line::PLATFORM];
+pub const PLATFORMS: &[Platform] = &[
+    generic::PLATFORM,
+    web::PLATFORM,
+    line::PLATFORM,
+    whatsapp::PLATFORM,
+    messenger::MESSENGER,
+    messenger::INSTAGRAM,
+    telegram::PLATFORM,
+];
 
 /// An account on a platform, as far as the platform's protocol goes.
 ///

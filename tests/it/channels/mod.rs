@@ -2,8 +2,12 @@
 
 mod generic;
 mod line;
+mod messenger;
+mod meta;
 mod registry;
+mod telegram;
 mod web;
+mod whatsapp;
 
 use std::time::Duration;
 
