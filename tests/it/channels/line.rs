@@ -7,17 +7,22 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use yingda::bot::now;
 
+use super::meta::{EVERYTHING_IS_UNSURE, UNSURE};
 use super::{history, platform, pushes, quiet, start};
+use crate::clients::{node, plays, python};
 use crate::harness::{Answer as HttpAnswer, TestApp};
 use crate::stand_in::{Answer, StandIn};
 
-async fn app(api: &StandIn) -> TestApp {
+fn account(api: &StandIn) -> String {
     let url = api.base();
-    let account = format!(
+    format!(
         "name = \"line\"\ntype = \"line\"\nchannel_secret = \"channel_secret\"\nchannel_access_token = \"token\"\n\
          api_url = \"{url}\""
-    );
-    start(&account, "").await
+    )
+}
+
+async fn app(api: &StandIn) -> TestApp {
+    start(&account(api), "").await
 }
 
 fn text(id: &str, text: &str) -> Value {
@@ -140,4 +145,46 @@ async fn a_forged_or_changed_body_is_refused() {
         assert_eq!((answer.status, answer.body.as_str()), (401, ""), "{what}");
     }
     assert!(history(&app, "line", "U1").await.is_empty());
+}
+
+#[tokio::test]
+#[ignore = "`make test` fetches the clients, names their folder in YINGDA_TEST_CLIENTS, and runs this too"]
+async fn lines_own_libraries_play_line_and_would_send_what_we_send() {
+    for play in [|| python("line.py"), || node("line.mjs")] {
+        let api = StandIn::judging(|number, request| match (number, request.path()) {
+            (1, "/v2/bot/message/reply") => {
+                Answer::Says("400 Bad Request".to_owned(), "{\"message\":\"Invalid reply token\"}".to_owned())
+            }
+            _ => Answer::json("{\"sentMessages\":[{\"id\":\"1\",\"quoteToken\":\"q\"}]}"),
+        })
+        .await;
+        let app = start(&account(&api), EVERYTHING_IS_UNSURE).await;
+        let mut first = text("1", UNSURE);
+        for number in [1, 2] {
+            let hook = format!("{}/channels/line", app.base);
+            let body = json!({ "destination": "Ubot", "events": [first] });
+            let seen = plays(play(), json!({ "hook": hook, "secret": "channel_secret", "body": body })).await;
+            assert_eq!((&seen["status"], &seen["forged"]), (&json!(200), &json!(401)));
+            assert_eq!(seen["texts"], json!([first["message"]["text"]]));
+            api.after(number).await;
+            first = text("2", "什么时候发货");
+        }
+        let ours = api.after(3).await;
+        assert!(ours[0].json()["messages"][0]["quickReply"].is_object(), "a menu by reply, {}", ours[0].body);
+        assert_eq!(ours[2].path(), "/v2/bot/message/push", "what a used up token could not bring");
+        let calls: Vec<Value> = ours
+            .iter()
+            .map(|call| json!({ "path": call.path(), "key": call.header("x-line-retry-key"), "body": call.json() }))
+            .collect();
+        let again = json!({ "api": api.base(), "token": "token", "calls": calls });
+        assert_eq!(plays(play(), again).await["sent"], 3);
+        let theirs = api.after(6).await.split_off(3);
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert_eq!((ours.path(), ours.header("authorization")), (theirs.path(), theirs.header("authorization")));
+            assert_eq!(ours.header("x-line-retry-key"), theirs.header("x-line-retry-key"));
+            let mut theirs = theirs.json();
+            theirs.as_object_mut().unwrap().remove("notificationDisabled");
+            assert_eq!(ours.json(), theirs);
+        }
+    }
 }
