@@ -11,10 +11,14 @@ pub mod wechat_crypto;
 pub mod xml;
 
 mod generic;
+mod lazada;
 mod line;
+mod marketplace;
 mod messenger;
 mod meta;
+mod shopee;
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use std::fmt::Debug;
@@ -45,6 +49,9 @@ pub const PLATFORMS: &[Platform] = &[
     generic::PLATFORM,
     web::PLATFORM,
     line::PLATFORM,
+    tiktok::PLATFORM,
+    lazada::PLATFORM,
+    shopee::PLATFORM,
     whatsapp::PLATFORM,
     messenger::MESSENGER,
     messenger::INSTAGRAM,

@@ -1,11 +1,15 @@
 //! Channels: platforms speak to the running service and are spoken to, each in its own words.
 
 mod generic;
+mod lazada;
 mod line;
+mod markets;
 mod messenger;
 mod meta;
 mod registry;
+mod shopee;
 mod telegram;
+mod tiktok;
 mod web;
 mod whatsapp;
 
