@@ -13,12 +13,13 @@ use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Re
 use crate::conversation::desk::Agent;
 use crate::conversation::event::{ConversationKey, InboundEvent};
 use crate::conversation::inbound::id;
+use crate::conversation::phase::Phase;
 use crate::conversation::store::{StoreError, StoredDecision};
 use crate::reply::policy::Delivery;
 
-/// Longest wait for a decision that goes out in the answer to the request: platforms hang up after five seconds and ask
-/// again, and find it stored then.
-const PATIENCE: Duration = Duration::from_millis(4_500);
+/// Longest wait for a decision that goes out in the answer to the request. Platforms hang up after five seconds and ask
+/// again, and find it stored then; what they make of an error before that is not documented.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Why a platform's request is not acknowledged; nothing is lost that was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +203,7 @@ impl Taken {
             event: &self.event,
             reply: reply.filter(|_| !pushed),
             hands_over: field("action").and_then(|action| action.as_str()) == Some("handoff"),
+            with_humans: field("phase").and_then(|phase| phase.as_str()).is_some_and(Phase::is_with_humans),
             redelivered: self.redelivered,
         }
     }

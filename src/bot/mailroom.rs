@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -17,6 +18,13 @@ use crate::outbound::OutboundError;
 
 /// Waits before a mailbox is looked at again after a failure.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// Longest such wait: what the platform announces meanwhile stays unread.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What was said so long before a mailbox became known is left out: a platform keeps days of messages, and questions of
+/// the time before there was a bot are not asked of it.
+const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Bytes of a page: a thousand messages.
 const PAGE: usize = 4 << 20;
@@ -80,7 +88,7 @@ async fn work(bot: Bot, senders: BTreeMap<String, Arc<Sender>>, text_chars: usiz
                 let what = Fetch { mailbox: mailbox.1.clone(), token };
                 if let Err(failure) = fetch(&bot, &sender, &what, text_chars).await {
                     tracing::warn!(account = mailbox.0, %failure, "messages cannot be fetched; trying on");
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(failure.wait()).await;
                     bot.mail.want(mailbox.clone(), String::new());
                 }
                 mailbox
@@ -118,6 +126,9 @@ async fn remember(bot: &Bot, account: &Account) {
 /// How the store's names of cursors begin.
 const CURSOR: &str = "cursor-";
 
+/// How the store's names of the times begin from which on mailboxes are read.
+const SINCE: &str = "since-";
+
 /// Why a mailbox could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
@@ -125,6 +136,33 @@ enum FetchError {
     Platform(Failure),
     #[error(transparent)]
     Hook(#[from] HookError),
+}
+
+impl FetchError {
+    /// How long the mailbox is left alone.
+    fn wait(&self) -> Duration {
+        match self {
+            Self::Platform(failure) => {
+                let asked = failure.try_after().and_then(|wait| Duration::try_from(wait).ok());
+                asked.unwrap_or(LONGEST).clamp(AGAIN, LONGEST)
+            }
+            Self::Hook(_) => AGAIN,
+        }
+    }
+}
+
+/// When a mailbox became known, less [`BEFORE`]; stored at the first look.
+async fn beginning(bot: &Bot, account: &str, mailbox: &str, stored: Option<&String>) -> Result<Timestamp, HookError> {
+    let known = match stored.and_then(|time| time.parse().ok()) {
+        Some(known) => known,
+        None => {
+            let now = now();
+            let name = format!("{SINCE}{mailbox}");
+            bot.store.swap_account_state(account, &name, None, &now.to_string()).await?;
+            now
+        }
+    };
+    Ok(known.checked_sub(BEFORE).unwrap_or(known))
 }
 
 /// Reads a mailbox to its end.
@@ -135,9 +173,12 @@ async fn fetch(bot: &Bot, sender: &Sender, what: &Fetch, text_chars: usize) -> R
         let states = bot.store.account_state(account.name.as_str()).await.map_err(HookError::from)?;
         let stored = states.get(&name).map(String::as_str);
         let cursor = stored.unwrap_or_default();
+        let since = states.get(&format!("{SINCE}{}", what.mailbox));
+        let beginning = beginning(bot, account.name.as_str(), &what.mailbox, since).await?;
         let call = |access: String| Ok(Some(inbox.fetch(what, cursor, &access)));
         let page = sender.with_access(call, |answer| inbox.page(answer), PAGE).await.map_err(FetchError::Platform)?;
-        let Some(page) = page else { return Ok(()) };
+        let Some(mut page) = page else { return Ok(()) };
+        page.events.retain(|said| said.sent_at.is_none_or(|at| at >= beginning));
         match bot.take(account, page.events, now(), text_chars).await {
             // What can never be an event would be fetched for ever.
             Ok(_) | Err(HookError::Invalid(_)) => {}
@@ -147,7 +188,8 @@ async fn fetch(bot: &Bot, sender: &Sender, what: &Fetch, text_chars: usize) -> R
             let moved = bot.store.swap_account_state(account.name.as_str(), &name, stored, &page.cursor);
             moved.await.map_err(HookError::from)?;
         }
-        if !page.more {
+        // The page after the same cursor is the same.
+        if !page.more || page.cursor == cursor {
             return Ok(());
         }
     }
@@ -159,6 +201,7 @@ impl Bot {
         let mailbox = (account.name.to_string(), fetch.mailbox);
         let is_known = self.mail.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&mailbox);
         if !is_known {
+            beginning(self, account.name.as_str(), &mailbox.1, None).await?;
             let name = format!("{CURSOR}{}", mailbox.1);
             self.store.swap_account_state(account.name.as_str(), &name, None, "").await?;
             self.mail.known.lock().unwrap_or_else(PoisonError::into_inner).insert(mailbox.clone());

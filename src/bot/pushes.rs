@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::decision::{Decision, OutgoingReply};
 use super::reading::Reading;
 use crate::conversation::outgoing::{Outgoing, PushKind, Subscriber, stable_id};
+use crate::conversation::phase::Phase;
 use crate::reply::policy::Delivery;
 use crate::reply::{Choice, Rule};
 
@@ -34,8 +35,9 @@ fn replies<'a>(
     decision: &'a Decision,
     reply: &'a OutgoingReply,
 ) -> impl Iterator<Item = Outgoing> + use<'a> {
-    let pushed = decision.delivery == Delivery::Push;
+    let with_humans = Phase::is_with_humans(&decision.phase);
     subscribers(reading, PushKind::Reply).flat_map(move |subscriber| {
+        let pushed = decision.delivery == Delivery::Push || (subscriber.passes_on && with_humans);
         let texts = match subscriber.limit {
             Some(limit) => limit.split(&reply.text),
             None => vec![reply.text.clone()],

@@ -117,6 +117,7 @@ impl Account {
             shops: vec![self.shop.to_string()],
             channels: vec![self.name.to_string()],
             limit: Some(self.channel.text_limit()),
+            passes_on: self.channel.passes_on(),
         }
     }
 

@@ -206,6 +206,8 @@ pub struct Recorded<'a> {
     pub reply: Option<&'a str>,
     /// A human takes it from here.
     pub hands_over: bool,
+    /// A human has the conversation afterwards, or is waited for.
+    pub with_humans: bool,
     /// It had been stored before.
     pub redelivered: bool,
 }

@@ -79,6 +79,12 @@ pub trait Channel: Debug + Send + Sync {
         false
     }
 
+    /// Whether a conversation that a human has, or that waits for one, is passed to the platform's own agents in the answer
+    /// to the request. Nothing else fits there then: all of a reply is called out.
+    fn passes_on(&self) -> bool {
+        false
+    }
+
     /// How long a message may be. A reply is split before it is put into the outbox: one row is one call.
     fn text_limit(&self) -> TextLimit;
 

@@ -81,6 +81,8 @@ pub struct Subscriber {
     pub channels: Vec<String>,
     /// How long a message it brings may be; none where replies go out whole. Whoever has a limit speaks to customers.
     pub limit: Option<TextLimit>,
+    /// The response passes a conversation to humans instead of bringing a reply: all of the reply is pushed then.
+    pub passes_on: bool,
 }
 
 impl From<&Webhook> for Subscriber {
@@ -91,6 +93,7 @@ impl From<&Webhook> for Subscriber {
             shops: webhook.shops.clone(),
             channels: webhook.channels.clone(),
             limit: None,
+            passes_on: false,
         }
     }
 }

@@ -86,6 +86,12 @@ impl Phase {
         }
     }
 
+    /// Whether a human has a conversation, or is waited for, by the name of its phase.
+    #[must_use]
+    pub fn is_with_humans(name: &str) -> bool {
+        matches!(name, "queued" | "assigned")
+    }
+
     /// The names of all phases.
     pub const NAMES: [&str; 5] = ["new", "bot", "queued", "assigned", "closed"];
 
