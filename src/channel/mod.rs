@@ -19,6 +19,9 @@ mod meta;
 mod shopee;
 mod telegram;
 mod tiktok;
+mod wechat;
+mod wechat_api;
+mod wechat_kf;
 mod whatsapp;
 
 use std::fmt::Debug;
@@ -48,6 +51,8 @@ pub struct Platform {
 pub const PLATFORMS: &[Platform] = &[
     generic::PLATFORM,
     web::PLATFORM,
+    wechat::PLATFORM,
+    wechat_kf::PLATFORM,
     line::PLATFORM,
     tiktok::PLATFORM,
     lazada::PLATFORM,

@@ -11,6 +11,8 @@ mod shopee;
 mod telegram;
 mod tiktok;
 mod web;
+mod wechat;
+mod wechat_kf;
 mod whatsapp;
 
 use std::time::Duration;
