@@ -10,6 +10,7 @@ pub mod web;
 pub mod wechat_crypto;
 pub mod xml;
 
+mod chatwoot;
 mod generic;
 mod lazada;
 mod line;
@@ -54,6 +55,7 @@ pub const PLATFORMS: &[Platform] = &[
     wechat::PLATFORM,
     wechat_kf::PLATFORM,
     line::PLATFORM,
+    chatwoot::PLATFORM,
     tiktok::PLATFORM,
     lazada::PLATFORM,
     shopee::PLATFORM,

@@ -1,5 +1,6 @@
 //! Channels: platforms speak to the running service and are spoken to, each in its own words.
 
+mod chatwoot;
 mod generic;
 mod lazada;
 mod line;
