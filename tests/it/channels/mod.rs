@@ -2,6 +2,7 @@
 
 mod chatwoot;
 mod generic;
+mod generic_clients;
 mod lazada;
 mod line;
 mod markets;
