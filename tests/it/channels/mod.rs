@@ -3,6 +3,7 @@
 mod chatwoot;
 mod generic;
 mod generic_clients;
+mod hostile;
 mod lazada;
 mod line;
 mod markets;

@@ -12,18 +12,18 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn page(name: &str) -> String {
+pub fn page(name: &str) -> String {
     read(&format!("docs/channels/{name}.md"))
 }
 
 /// The first block of TOML in a page.
-fn example(page: &str) -> Table {
+pub fn example(page: &str) -> Table {
     let block = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
     block.expect("a page shows the configuration").parse().expect("the example is TOML")
 }
 
 /// Settings that a platform knows besides those of every account: its reader lists them when it meets another.
-fn settings(name: &str) -> BTreeSet<String> {
+pub fn settings(name: &str) -> BTreeSet<String> {
     let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
     let strange = Table::from_iter([("never_heard_of".to_owned(), Value::Boolean(true))]);
     let fault = (platform.read)(strange).expect_err("an unknown setting is refused");
