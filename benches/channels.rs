@@ -23,7 +23,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use yingda::bot::courier::Courier;
 use yingda::bot::{Bot, clockwork, mailroom, now};
-use yingda::channel::signature::Key;
+use yingda::channel::signature::{Key, sorted_sha1};
+use yingda::channel::wechat_crypto;
 use yingda::config::Config;
 use yingda::conversation::store::{PostgresStore, SqliteStore, Store};
 use yingda::http::{App, run};
@@ -60,12 +61,7 @@ fn options() -> Options {
 /// A platform's message number `n`: path with query, headers, body.
 type Request = (String, Vec<(&'static str, String)>, String);
 
-/// A platform: the settings of its account beside name and type, and how it posts.
-struct Platform {
-    name: &'static str,
-    settings: &'static str,
-    request: fn(u64) -> Request,
-}
+type Platform = (&'static str, &'static str, fn(u64) -> Request);
 
 fn text(n: u64) -> &'static str {
     TEXTS[usize::try_from(n).unwrap() % TEXTS.len()]
@@ -101,18 +97,161 @@ fn line(n: u64) -> Request {
     ("/channels/line".to_owned(), vec![("x-line-signature", signature)], body)
 }
 
+/// Signed by HMAC-SHA256 in hexadecimal, with something before the body.
+fn hex(before: &str, body: &str) -> String {
+    Key::new(b"secret").unwrap().sign(&[before.as_bytes(), body.as_bytes()]).hex()
+}
+
+/// The query of a call of WeChat's: signed, with the envelope where there is one.
+fn wechat_query(n: u64, envelope: Option<&str>) -> String {
+    let (time, nonce) = (now().as_second().to_string(), n.to_string());
+    let plain = sorted_sha1(&["token", &time, &nonce]);
+    let signed = envelope.map(|envelope| wechat_crypto::signature("token", &time, &nonce, envelope));
+    let more = signed.map_or_else(String::new, |signed| format!("&encrypt_type=aes&msg_signature={signed}"));
+    format!("signature={plain}&timestamp={time}&nonce={nonce}{more}")
+}
+
+fn envelope(id: &str, n: u64, document: &str) -> String {
+    let crypto = wechat_crypto::Crypto::new(AES, id).unwrap();
+    let mut random = [7; 16];
+    random[..8].copy_from_slice(&n.to_le_bytes());
+    crypto.encrypt(random, document.as_bytes())
+}
+
+fn wechat(n: u64) -> Request {
+    let (time, user) = (now().as_second(), customer(n));
+    let document = format!(
+        "<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[o{user}]]></FromUserName><CreateTime>{time}</CreateTime>\
+         <MsgType><![CDATA[text]]></MsgType><Content><![CDATA[{}]]></Content><MsgId>{n}</MsgId></xml>",
+        text(n)
+    );
+    let envelope = envelope("wx1", n, &document);
+    let body = format!("<xml><ToUserName><![CDATA[gh_1]]></ToUserName><Encrypt><![CDATA[{envelope}]]></Encrypt></xml>");
+    (format!("/channels/wechat?{}", wechat_query(n, Some(&envelope))), Vec::new(), body)
+}
+
+fn wechat_kf(n: u64) -> Request {
+    let time = now().as_second();
+    let document = format!(
+        "<xml><ToUserName><![CDATA[ww1]]></ToUserName><CreateTime>{time}</CreateTime><MsgType><![CDATA[event]]></MsgType>\
+         <Event><![CDATA[kf_msg_or_event]]></Event><Token><![CDATA[T]]></Token><OpenKfId><![CDATA[wk1]]></OpenKfId></xml>"
+    );
+    let envelope = envelope("ww1", n, &document);
+    let body = format!("<xml><ToUserName><![CDATA[ww1]]></ToUserName><Encrypt><![CDATA[{envelope}]]></Encrypt></xml>");
+    (format!("/channels/wechat_kf?{}", wechat_query(n, Some(&envelope))), Vec::new(), body)
+}
+
+fn chatwoot(n: u64) -> Request {
+    let body = json!({ "event": "message_created", "id": n, "content": text(n), "content_type": "text", "message_type": "incoming",
+        "private": false, "sender": { "id": customer(n), "name": "王" }, "account": { "id": 1 }, "inbox": { "id": 5 },
+        "conversation": { "id": customer(n), "status": "pending", "inbox_id": 5 } }).to_string();
+    let time = now().as_second().to_string();
+    let signature = format!("sha256={}", hex(&format!("{time}."), &body));
+    ("/channels/chatwoot".to_owned(), vec![("x-chatwoot-timestamp", time), ("x-chatwoot-signature", signature)], body)
+}
+
+fn tiktok(n: u64) -> Request {
+    let content = json!({ "content": text(n) }).to_string();
+    let body = json!({ "type": 14, "tts_notification_id": format!("n{n}"), "shop_id": "1", "timestamp": now().as_second(), "data": {
+        "content": content, "conversation_id": customer(n).to_string(), "create_time": now().as_second(), "is_visible": true,
+        "message_id": n.to_string(), "index": "1", "type": "TEXT",
+        "sender": { "im_user_id": customer(n).to_string(), "role": "BUYER" } } }).to_string();
+    ("/channels/tiktok".to_owned(), vec![("authorization", hex("app", &body))], body)
+}
+
+fn lazada(n: u64) -> Request {
+    let content = json!({ "txt": text(n) }).to_string();
+    let (buyer, time) = (customer(n).to_string(), now().as_millisecond());
+    let body = json!({ "seller_id": "1", "message_type": 2, "timestamp": now().as_second(), "site": "lazada_sg", "data": {
+        "session_id": buyer, "message_id": n.to_string(), "content": content, "from_account_id": buyer, "from_account_type": 1,
+        "to_account_id": "1", "to_account_type": 2, "send_time": time, "template_id": 1, "type": 1, "site_id": "SG",
+        "process_msg": "", "auto_reply": false, "status": 0 } }).to_string();
+    ("/channels/lazada".to_owned(), vec![("authorization", hex("app", &body))], body)
+}
+
+fn shopee(n: u64) -> Request {
+    let buyer = customer(n) + 1;
+    let body = json!({ "msg_id": "", "code": 10, "shop_id": 1, "timestamp": now().as_second(), "data": { "type": "message",
+        "region": "ID", "content": { "message_id": n.to_string(), "shop_id": 1, "from_id": buyer, "to_id": 2, "from_shop_id": 0,
+        "message_type": "text", "content": { "text": text(n) }, "conversation_id": buyer.to_string(),
+        "created_timestamp": now().as_second(), "is_in_chatbot_session": false } } }).to_string();
+    ("/channels/shopee".to_owned(), vec![("authorization", hex("https://example.com/channels/shopee|", &body))], body)
+}
+
+fn meta(path: &str, body: String) -> Request {
+    let signature = format!("sha256={}", hex("", &body));
+    (path.to_owned(), vec![("x-hub-signature-256", signature)], body)
+}
+
+fn whatsapp(n: u64) -> Request {
+    let from = format!("65{:08}", customer(n));
+    let value = json!({ "messaging_product": "whatsapp", "metadata": { "display_phone_number": "1", "phone_number_id": "1" },
+        "contacts": [{ "wa_id": from, "profile": { "name": "Wang" } }], "messages": [{ "from": from, "id": format!("wamid.{n}"),
+        "timestamp": now().as_second().to_string(), "type": "text", "text": { "body": text(n) } }] });
+    let body = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1", "changes": [{ "field": "messages", "value": value }] }] });
+    meta("/channels/whatsapp", body.to_string())
+}
+
+fn page(n: u64, path: &str, object: &str) -> Request {
+    let messaging = json!({ "sender": { "id": customer(n).to_string() }, "recipient": { "id": "1" },
+        "timestamp": now().as_millisecond(), "message": { "mid": format!("m_{n}"), "text": text(n) } });
+    let body =
+        json!({ "object": object, "entry": [{ "id": "1", "time": now().as_millisecond(), "messaging": [messaging] }] });
+    meta(path, body.to_string())
+}
+
+fn messenger(n: u64) -> Request {
+    page(n, "/channels/messenger", "page")
+}
+
+fn instagram(n: u64) -> Request {
+    page(n, "/channels/instagram", "instagram")
+}
+
+fn telegram(n: u64) -> Request {
+    let chat = json!({ "id": customer(n) + 1, "type": "private", "first_name": "W" });
+    let body =
+        json!({ "update_id": n, "message": { "message_id": n % 1_000_000, "date": now().as_second(), "chat": chat,
+        "from": { "id": customer(n) + 1, "is_bot": false, "first_name": "W" }, "text": text(n) } })
+        .to_string();
+    ("/channels/telegram".to_owned(), vec![("x-telegram-bot-api-secret-token", "secret".to_owned())], body)
+}
+
+const AES: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+
+const META: &str = "app_secret = \"secret\"\nverify_token = \"v\"\naccess_token = \"t\"\napi_url = \"API\"";
+
+/// Of each platform: `type`, settings, and how it posts.
 const PLATFORMS: &[Platform] = &[
-    Platform {
-        name: "generic",
-        settings: "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nurl = \"API\"",
-        request: generic,
-    },
-    Platform { name: "web", settings: "messages_per_minute = 0", request: web },
-    Platform {
-        name: "line",
-        settings: "channel_secret = \"secret\"\nchannel_access_token = \"token\"\napi_url = \"API\"",
-        request: line,
-    },
+    ("generic", "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nurl = \"API\"", generic),
+    ("web", "messages_per_minute = 0", web),
+    ("wechat", "token = \"token\"\napp_id = \"wx1\"\nencoding_aes_key = \"AES\"", wechat),
+    (
+        "wechat_kf",
+        "corp_id = \"ww1\"\nsecret = \"s\"\ntoken = \"token\"\nencoding_aes_key = \"AES\"\napi_url = \"API\"",
+        wechat_kf,
+    ),
+    ("line", "channel_secret = \"secret\"\nchannel_access_token = \"token\"\napi_url = \"API\"", line),
+    ("chatwoot", "secret = \"secret\"\naccess_token = \"t\"\nbase_url = \"API\"", chatwoot),
+    (
+        "tiktok",
+        "app_key = \"app\"\napp_secret = \"secret\"\nshop_cipher = \"c\"\naccess_token = \"t\"\napi_url = \"API\"",
+        tiktok,
+    ),
+    ("lazada", "app_key = \"app\"\napp_secret = \"secret\"\naccess_token = \"t\"\napi_url = \"API/rest\"", lazada),
+    (
+        "shopee",
+        "partner_id = 1\npartner_key = \"secret\"\nshop_id = 1\naccess_token = \"t\"\ncallback_url = \"https://example.com/channels/shopee\"\napi_url = \"API\"",
+        shopee,
+    ),
+    ("whatsapp", "phone_number_id = \"1\"\nMETA", whatsapp),
+    ("messenger", "META", messenger),
+    ("instagram", "META", instagram),
+    (
+        "telegram",
+        "bot_token = \"123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11\"\nsecret_token = \"secret\"\napi_url = \"API\"",
+        telegram,
+    ),
 ];
 
 /// What every platform takes for a success, and for a token.
@@ -160,12 +299,13 @@ async fn serve(options: &Options, folder: &std::path::Path) -> (String, Bot) {
     let api = api().await;
     let accounts: String = PLATFORMS
         .iter()
-        .map(|platform| {
-            let Platform { name, settings, .. } = platform;
+        .map(|(name, settings, _)| {
             let common = "shop = \"demo\"\nallow_private = true\n";
             format!("[[channels]]\nname = \"{name}\"\ntype = \"{name}\"\n{common}{settings}\n")
         })
         .collect::<String>()
+        .replace("META", META)
+        .replace("AES", AES)
         .replace("API", &api);
     let file = folder.join("yingda.toml");
     std::fs::write(&file, accounts).unwrap();
@@ -214,14 +354,14 @@ async fn measure(options: &Options) {
     let first = u64::try_from(now().as_millisecond()).unwrap() * 1_000;
     let post = |n: u64, due: Instant| {
         let place = usize::try_from(n).unwrap() % PLATFORMS.len();
-        let (path, headers, body) = (PLATFORMS[place].request)(first + n);
+        let (path, headers, body) = (PLATFORMS[place].2)(first + n);
         let mut request = client.post(format!("{base}{path}")).body(body);
         for (name, value) in headers {
             request = request.header(name, value);
         }
         async move {
             let response = request.send().await.expect("an answer");
-            assert!(response.status().is_success(), "{}: {}", PLATFORMS[place].name, response.status());
+            assert!(response.status().is_success(), "{}: {}", PLATFORMS[place].0, response.status());
             drop(response.bytes().await.expect("a whole answer"));
             (place, due.elapsed())
         }
@@ -243,8 +383,8 @@ async fn measure(options: &Options) {
     }
     println!("{} messages a second of {} platforms for {} s", options.rate, PLATFORMS.len(), options.seconds);
     let mut all: Vec<Duration> = times.concat();
-    for (platform, times) in PLATFORMS.iter().zip(&mut times) {
-        tell(platform.name, times);
+    for ((name, ..), times) in PLATFORMS.iter().zip(&mut times) {
+        tell(name, times);
     }
     tell("all", &mut all);
     let sent = bot.store().pushes(yingda::conversation::outgoing::PushState::Pending, None, 500).await.unwrap().len();

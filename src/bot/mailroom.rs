@@ -26,6 +26,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// the time before there was a bot are not asked of it.
 const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
+/// Longer than a platform keeps messages: a time before that is not to be believed.
+const KEPT: SignedDuration = SignedDuration::from_hours(5 * 24);
+
 /// Bytes of a page: a thousand messages.
 const PAGE: usize = 4 << 20;
 
@@ -178,7 +181,7 @@ async fn fetch(bot: &Bot, sender: &Sender, what: &Fetch, text_chars: usize) -> R
         let call = |access: String| Ok(Some(inbox.fetch(what, cursor, &access)));
         let page = sender.with_access(call, |answer| inbox.page(answer), PAGE).await.map_err(FetchError::Platform)?;
         let Some(mut page) = page else { return Ok(()) };
-        page.events.retain(|said| said.sent_at.is_none_or(|at| at >= beginning));
+        page.events.retain(|said| said.sent_at.is_none_or(|at| at >= beginning || beginning.duration_since(at) > KEPT));
         match bot.take(account, page.events, now(), text_chars).await {
             // What can never be an event would be fetched for ever.
             Ok(_) | Err(HookError::Invalid(_)) => {}

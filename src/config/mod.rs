@@ -269,7 +269,8 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n")
             .replace("sha256 = \"...\"", &format!("sha256 = \"{:064}\"", 0))
-            .replace("whsec_...", KEY);
+            .replace("whsec_...", KEY)
+            .replace("aes_key = \"...\"", "aes_key = \"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG\"");
         let config = Config::parse("example", &text).unwrap();
         assert_eq!((config.tokens.len(), config.webhooks.len(), config.shops.facts().count()), (1, 1, 1));
         assert_eq!(config.accounts.len(), PLATFORMS.len());
