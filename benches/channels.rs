@@ -363,7 +363,7 @@ async fn measure(options: &Options) {
             let response = request.send().await.expect("an answer");
             assert!(response.status().is_success(), "{}: {}", PLATFORMS[place].0, response.status());
             drop(response.bytes().await.expect("a whole answer"));
-            (place, due.elapsed())
+            (place, due, due.elapsed())
         }
     };
     for n in 0..200 {
@@ -377,9 +377,12 @@ async fn measure(options: &Options) {
         under_way.spawn(post(1_000 + n, due));
     }
     let mut times = vec![Vec::new(); PLATFORMS.len()];
+    let mut worst = vec![Duration::ZERO; usize::try_from(options.seconds).unwrap()];
     while let Some(done) = under_way.join_next().await {
-        let (place, time) = done.unwrap();
+        let (place, due, time) = done.unwrap();
         times[place].push(time);
+        let second = usize::try_from(due.duration_since(started).as_secs()).unwrap();
+        worst[second] = worst[second].max(time);
     }
     println!("{} messages a second of {} platforms for {} s", options.rate, PLATFORMS.len(), options.seconds);
     let mut all: Vec<Duration> = times.concat();
@@ -387,6 +390,8 @@ async fn measure(options: &Options) {
         tell(name, times);
     }
     tell("all", &mut all);
+    let worst: Vec<String> = worst.iter().map(|time| format!("{:.0}", time.as_secs_f64() * 1_000.0)).collect();
+    println!("slowest of each second, ms: {}", worst.join(" "));
     let sent = bot.store().pushes(yingda::conversation::outgoing::PushState::Pending, None, 500).await.unwrap().len();
     println!("replies not brought yet: {sent}");
 }

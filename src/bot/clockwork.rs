@@ -16,8 +16,9 @@ use crate::conversation::store::Due;
 use crate::conversation::timer::TimerKind;
 use crate::reply::timers::first_due;
 
-/// How often the clock is looked at: a message that waits for the next one is late by that much at most.
-const TICK: Duration = Duration::from_millis(200);
+/// How often the clock is looked at: a message that waits for the next one is late by that much at most. Often, so that few
+/// timers fire at once and no message waits for the many.
+const TICK: Duration = Duration::from_millis(50);
 
 /// How often what is not urgent is seen to.
 const ROUND: Duration = Duration::from_secs(60);
@@ -41,7 +42,7 @@ async fn fire(bot: &Bot) {
         match fired {
             Ok(count) if count == AT_ONCE as usize => {}
             Ok(_) => tokio::time::sleep(TICK).await,
-            Err(_) => tokio::time::sleep(TICK * 5).await,
+            Err(_) => tokio::time::sleep(TICK * 20).await,
         }
     }
 }

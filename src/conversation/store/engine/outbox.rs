@@ -49,8 +49,9 @@ pub(super) async fn push_all(
     insert_outgoing(transaction, &rows).await
 }
 
-const COLUMNS: &str = "o.seq, o.id, o.endpoint, o.kind, o.channel, o.shop, o.conversation_id, o.body, o.state,
-                       o.attempts, o.created_at, o.due_at, o.error, o.failure";
+const COLUMNS: &str =
+    "seq, id, endpoint, kind, channel, shop, conversation_id, body, state, attempts, created_at, due_at,
+                       error, failure";
 
 /// Pushes that are due, of endpoints that are not busy.
 fn push_due(query: &mut QueryBuilder<Db>, now: Timestamp, busy: &[&str]) {
@@ -83,16 +84,13 @@ impl EngineStore {
               AND p.shop = o.shop AND p.conversation_id = o.conversation_id AND p.endpoint = o.endpoint
               AND p.seq < o.seq) ORDER BY o.due_at, o.seq LIMIT ",
         );
-        claim.push_bind(i64::from(limit)).push(SKIP_LOCKED).push(") RETURNING seq");
+        claim.push_bind(i64::from(limit)).push(SKIP_LOCKED).push(") RETURNING ").push(COLUMNS).push(
+            ", (SELECT c.human_at FROM conversations c
+                WHERE c.channel = outbox.channel AND c.shop = outbox.shop AND c.id = outbox.conversation_id)",
+        );
         let claimed = claim.build().fetch_all(&mut *transaction).await?;
         let mut pushes = Vec::with_capacity(claimed.len());
-        let sql = format!(
-            "SELECT {COLUMNS}, c.human_at FROM outbox o LEFT JOIN conversations c
-             ON c.channel = o.channel AND c.shop = o.shop AND c.id = o.conversation_id WHERE o.seq = $1"
-        );
         for row in claimed {
-            let select = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).bind(row.try_get::<i64, _>(0)?);
-            let row = select.fetch_one(&mut *transaction).await?;
             let listed = listed(&row)?;
             let push = Push {
                 attempts: listed.attempts.saturating_sub(1),
@@ -139,8 +137,7 @@ impl EngineStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<PushRow>, StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM outbox o WHERE o.state = $1 AND o.seq < $2 ORDER BY o.seq DESC LIMIT $3");
+        let sql = format!("SELECT {COLUMNS} FROM outbox WHERE state = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3");
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state.name());
         let query = query.bind(before.unwrap_or(i64::MAX)).bind(i64::from(limit));
         query.fetch_all(&self.reader).await?.iter().map(listed).collect()
