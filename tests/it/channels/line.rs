@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use yingda::bot::now;
+use yingda::channel::hook::{Moment, Request};
 
 use super::meta::{EVERYTHING_IS_UNSURE, UNSURE};
 use super::{history, platform, pushes, quiet, start};
@@ -126,6 +127,26 @@ async fn a_hundred_events_at_once_are_taken_and_each_is_answered_once() {
     api.after(100).await;
     quiet().await;
     assert_eq!(api.requests().len(), 100);
+}
+
+#[tokio::test]
+async fn the_same_event_three_times_in_a_moment_and_again_a_day_later_is_answered_once() {
+    let api = platform().await;
+    let app = app(&api).await;
+    let body = json!({ "destination": "U", "events": [text("1", "什么时候发货")] }).to_string();
+    let signed = signature(&body);
+    let headers = [("x-line-signature", signed.as_str())];
+    let post = || app.hook("line", &headers, body.clone());
+    let (one, two, three) = tokio::join!(post(), post(), post());
+    assert_eq!([one.status, two.status, three.status], [200; 3]);
+    let account = app.bot.account("line").unwrap();
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-line-signature", signed.parse().unwrap());
+    let request = Request { is_post: true, query: "", headers: &headers, body: body.as_bytes() };
+    let later = Moment::at(now() + jiff::SignedDuration::from_hours(25));
+    assert_eq!(app.bot.hear(account, &request, later, 5_000).await.unwrap().status, 200);
+    quiet().await;
+    assert_eq!((api.requests().len(), history(&app, "line", "U1").await.len()), (1, 1));
 }
 
 #[tokio::test]

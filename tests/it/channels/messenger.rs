@@ -130,7 +130,7 @@ async fn media_postbacks_and_unsent_messages_are_understood() {
         ];
         assert_eq!(post(&app, kind, &notification(object, &happened)).await.status, 200);
         assert_eq!(kinds(&app, kind).await, ["media", "media", "message", "recalled"], "{kind}");
-        let said: Vec<String> = api.after(1).await.iter().map(|call| call.body.clone()).collect();
+        let said: Vec<String> = api.after(2).await.iter().map(|call| call.body.clone()).collect();
         assert!(said.iter().any(|body| body.contains("付款后两天内发出")), "{said:?}");
     }
 }
