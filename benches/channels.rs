@@ -84,7 +84,7 @@ fn generic(n: u64) -> Request {
 fn web(n: u64) -> Request {
     let mut visitor = [0; 32];
     visitor[..8].copy_from_slice(&customer(n).to_le_bytes());
-    let headers = vec![("authorization", format!("Bearer {}", yingda::channel::web::token(visitor)))];
+    let headers = vec![("authorization", format!("Bearer {}", yingda::channel::platform::web::token(visitor)))];
     ("/chat/web/messages".to_owned(), headers, json!({ "message_id": format!("m-{n}"), "text": text(n) }).to_string())
 }
 

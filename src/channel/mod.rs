@@ -1,29 +1,14 @@
-//! One file a platform: what it posts becomes events, what the bot says becomes calls of its API. Pure over bytes; whoever
-//! calls it brings the time, the randomness and the network.
+//! Channels: what a platform posts becomes events, what the bot says becomes calls of its API. Pure over bytes; whoever calls
+//! brings the time, the randomness and the network. `platform/` has one file a platform.
 
 pub mod account;
 pub mod call;
 pub mod hook;
+pub mod platform;
 pub mod query;
 pub mod signature;
-pub mod web;
 pub mod wechat_crypto;
 pub mod xml;
-
-mod chatwoot;
-mod generic;
-mod lazada;
-mod line;
-mod marketplace;
-mod messenger;
-mod meta;
-mod shopee;
-mod telegram;
-mod tiktok;
-mod wechat;
-mod wechat_api;
-mod wechat_kf;
-mod whatsapp;
 
 use std::fmt::Debug;
 
@@ -33,6 +18,8 @@ use toml::{Table, Value};
 
 use self::call::{Call, CallAnswer, Failure, Inbox, Message, Tokens};
 use self::hook::{Answer, Heard, Moment, Recorded, Refusal, Request};
+pub use self::platform::PLATFORMS;
+use self::platform::web;
 use self::signature::EmptyKey;
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::TextLimit;
@@ -47,23 +34,6 @@ pub struct Platform {
     /// Reads the settings of an account; an error tells what is wrong and how to mend it, without a secret.
     pub read: fn(Table) -> Result<Box<dyn Channel>, String>,
 }
-
-/// Every platform that is spoken.
-pub const PLATFORMS: &[Platform] = &[
-    generic::PLATFORM,
-    web::PLATFORM,
-    wechat::PLATFORM,
-    wechat_kf::PLATFORM,
-    line::PLATFORM,
-    chatwoot::PLATFORM,
-    tiktok::PLATFORM,
-    lazada::PLATFORM,
-    shopee::PLATFORM,
-    whatsapp::PLATFORM,
-    messenger::MESSENGER,
-    messenger::INSTAGRAM,
-    telegram::PLATFORM,
-];
 
 /// An account on a platform, as far as the platform's protocol goes.
 ///

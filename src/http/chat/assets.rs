@@ -7,7 +7,7 @@ use axum::http::header::{
 use axum::response::{IntoResponse, Response};
 
 use super::{App, account};
-use crate::channel::web::Page;
+use crate::channel::platform::web::Page;
 use crate::http::error::ApiError;
 
 const PAGE: &str = include_str!("page.html");

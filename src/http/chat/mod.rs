@@ -22,7 +22,7 @@ use super::params::Params;
 use crate::bot::{HookError, Line, now};
 use crate::channel::account::Account;
 use crate::channel::hook::{Moment, Refusal, Request};
-use crate::channel::web::{self, Page, page_id};
+use crate::channel::platform::web::{self, Page, page_id};
 use crate::conversation::event::ConversationKey;
 
 /// Events that a page shows when it opens.

@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::call::{Call, CallAnswer, Failure, Message};
-use super::hook::{Heard, Moment, Refusal, Request, Said};
-use super::signature::{Key, same};
-use super::{Channel, Hidden, Platform, settings};
+use crate::channel::call::{Call, CallAnswer, Failure, Message};
+use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::signature::{Key, same};
+use crate::channel::{Channel, Hidden, Platform, settings};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::{TextLimit, Unit};

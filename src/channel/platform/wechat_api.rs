@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::call::{CallAnswer, Failure, Granted};
-use super::hook::Moment;
+use crate::channel::call::{CallAnswer, Failure, Granted};
+use crate::channel::hook::Moment;
 
 /// How long a token is good where the answer does not say (both platforms: 7200 s).
 const TOKEN_SECONDS: i64 = 7_200;

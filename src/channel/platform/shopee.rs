@@ -8,14 +8,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
-use super::hook::{Heard, Moment, Refusal, Request, Said};
 use super::marketplace::{
     Grant, base, days_quota, encoded, given, granted, later, loose, nothing, some, text_of, told, too_fast, unknown,
     unreadable, unwrapped,
 };
-use super::signature::Key;
-use super::{Channel, Hidden, Platform, settings};
+use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
+use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::signature::Key;
+use crate::channel::{Channel, Hidden, Platform, settings};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 

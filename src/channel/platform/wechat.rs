@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::json;
 use toml::Table;
 
-use super::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
-use super::hook::{Answer, Heard, Moment, Recorded, Refusal, Request, Said};
-use super::signature::{same_hex, sorted_sha1};
 use super::wechat_api::{address, granted, read};
-use super::wechat_crypto::{Crypto, signature};
-use super::xml::{self, Fields, cdata};
-use super::{Channel, Hidden, Platform, settings};
+use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
+use crate::channel::hook::{Answer, Heard, Moment, Recorded, Refusal, Request, Said};
+use crate::channel::signature::{same_hex, sorted_sha1};
+use crate::channel::wechat_crypto::{Crypto, signature};
+use crate::channel::xml::{self, Fields, cdata};
+use crate::channel::{Channel, Hidden, Platform, settings};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::{PushKind, stable_id};
 use crate::conversation::parts::{TextLimit, Unit};
@@ -98,9 +98,10 @@ impl Wechat {
         let keys = [&settings.encoding_aes_key, &settings.previous_encoding_aes_key];
         let cryptos = KEYS.into_iter().zip(keys).filter_map(|(name, key)| Some((name, key.as_ref()?)));
         let cryptos = cryptos.map(|(name, key)| Ok((name, Crypto::new(key.as_str(), &app_id)?)));
-        let cryptos = cryptos.collect::<Result<_, _>>().map_err(|error: super::wechat_crypto::CryptoError| {
-            format!("`encoding_aes_key`: {error}; copy it from 基本配置 of the account's console")
-        })?;
+        let cryptos =
+            cryptos.collect::<Result<_, _>>().map_err(|error: crate::channel::wechat_crypto::CryptoError| {
+                format!("`encoding_aes_key`: {error}; copy it from 基本配置 of the account's console")
+            })?;
         Ok(Self { settings, app_id, cryptos })
     }
 

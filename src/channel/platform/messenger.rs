@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::call::{Call, CallAnswer, Failure, Message};
-use super::hook::{Heard, Moment, Refusal, Request, Said};
 use super::meta::{self, Fault, Id};
-use super::signature::Key;
-use super::{Channel, Hidden, Platform, settings};
+use crate::channel::call::{Call, CallAnswer, Failure, Message};
+use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::signature::Key;
+use crate::channel::{Channel, Hidden, Platform, settings};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::{TextLimit, Unit};

@@ -6,10 +6,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Hidden;
-use super::call::{CallAnswer, Failure};
-use super::hook::{Answer, Refusal, Request};
-use super::signature::{Key, same};
+use crate::channel::Hidden;
+use crate::channel::call::{CallAnswer, Failure};
+use crate::channel::hook::{Answer, Refusal, Request};
+use crate::channel::signature::{Key, same};
 
 /// Where the Graph API is.
 pub(super) fn graph() -> String {

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::Hidden;
-use super::call::{Call, CallAnswer, Failure, Granted};
-use super::hook::{Heard, Moment};
+use crate::channel::Hidden;
+use crate::channel::call::{Call, CallAnswer, Failure, Granted};
+use crate::channel::hook::{Heard, Moment};
 use crate::conversation::outgoing::stable_id;
 
 /// How long to wait where a day's calls are used up: whose midnight counts is not told, so it is tried now and then.

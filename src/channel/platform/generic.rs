@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::call::{Call, Failure, Message};
-use super::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
-use super::{Channel, Platform, settings};
+use crate::channel::call::{Call, Failure, Message};
+use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
+use crate::channel::{Channel, Platform, settings};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::{TextLimit, Unit};

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use super::call::{Call, Failure, Message};
-use super::hook::{Heard, Moment, Refusal, Request, Said};
-use super::{Channel, Platform, settings};
+use crate::channel::call::{Call, Failure, Message};
+use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::{Channel, Platform, settings};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::stable_id;
 use crate::conversation::parts::{TextLimit, Unit};

@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::call::{Call, CallAnswer, Failure, Message};
-use super::hook::{Heard, Moment, Refusal, Request, Said};
-use super::signature::same;
-use super::{Channel, Hidden, Platform, settings};
+use crate::channel::call::{Call, CallAnswer, Failure, Message};
+use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::signature::same;
+use crate::channel::{Channel, Hidden, Platform, settings};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 
