@@ -51,20 +51,14 @@ pub(super) struct Taken {
     redelivered: bool,
 }
 
-fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    if let Err(error) = getrandom::fill(&mut bytes) {
+/// This moment, with random bytes.
+#[must_use]
+pub fn moment(now: Timestamp) -> Moment {
+    let mut random = [0; 16];
+    if let Err(error) = getrandom::fill(&mut random) {
         tracing::error!(%error, "the system gives no random bytes");
     }
-    bytes
-}
-
-impl Moment {
-    /// This moment.
-    #[must_use]
-    pub fn at(now: Timestamp) -> Self {
-        Self { now, random: random() }
-    }
+    Moment { now, random }
 }
 
 impl Bot {
@@ -85,10 +79,25 @@ impl Bot {
         moment: Moment,
         text_chars: usize,
     ) -> Result<Answer, HookError> {
-        let heard = account.channel().hear(request, &moment).inspect_err(|refusal| {
-            count(account, refusal.name());
-        })?;
-        match heard {
+        let outcome = self.answer(account, request, moment, text_chars).await;
+        let name = match &outcome {
+            Ok(_) => "taken",
+            Err(HookError::Refused(refusal)) => refusal.name(),
+            Err(HookError::Invalid(_) | HookError::Bot(BotError::Conflict(_))) => "invalid",
+            Err(HookError::Bot(_) | HookError::Late) => "unavailable",
+        };
+        count(account, name);
+        outcome
+    }
+
+    async fn answer(
+        &self,
+        account: &Account,
+        request: &Request<'_>,
+        moment: Moment,
+        text_chars: usize,
+    ) -> Result<Answer, HookError> {
+        match account.channel().hear(request, &moment)? {
             Heard::Answer(answer) => Ok(answer),
             Heard::Presence(present) => self.sit_down(account, present, moment.now).await,
             Heard::Fetch(fetch) => {
@@ -152,8 +161,7 @@ impl Bot {
         match fault {
             Some(fault) if taken.is_empty() => Err(fault),
             fault => {
-                fault.iter().for_each(|_| count(account, "invalid"));
-                count(account, "taken");
+                fault.iter().for_each(|_| count(account, "left_out"));
                 Ok(taken.into_iter().map(|(_, taken)| taken).collect())
             }
         }

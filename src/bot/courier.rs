@@ -12,7 +12,7 @@ use super::sender::Sender;
 use super::{Bot, now};
 use crate::channel::call::Failure;
 use crate::conversation::outgoing::{FailureClass, PushKind, Webhook};
-use crate::conversation::store::{Push, Settled, StoreError};
+use crate::conversation::store::{Leases, Push, Settled, StoreError};
 use crate::outbound::OutboundError;
 use crate::outbound::guard::Client;
 use crate::outbound::webhook::{ATTEMPTS, Delivery, Secret, SecretError, back_off, deliver};
@@ -33,14 +33,17 @@ const AT_ONCE: usize = 16;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a platform may take for all calls that a message needs.
-const ALL_CALLS: Duration = Duration::from_secs(7);
+const ALL_CALLS: Duration = Duration::from_secs(21);
 
 /// How long a push is ours: longer than an attempt, so that nobody else sends it meanwhile; when we die, others wait no
-/// longer than that.
+/// longer than that. Those of channel accounts are ours for longer ([`ACCOUNT_LEASE`]).
 const LEASE: SignedDuration = SignedDuration::from_secs(8);
 
 /// A push that was under way, by its id, and what became of it.
 type Brought = Result<(String, Settled), StoreError>;
+
+/// How long a push of a channel account is ours: platforms take their time, and what they took must not go out twice.
+const ACCOUNT_LEASE: SignedDuration = SignedDuration::from_secs(24);
 
 /// Who can be called.
 enum Endpoint {
@@ -88,18 +91,22 @@ impl Courier {
     pub async fn run(self) {
         let (mut under_way, mut done, mut failing) = (JoinSet::new(), Vec::new(), false);
         loop {
-            let taken = self.take(&mut under_way).await;
+            // What is known is written before anything is claimed: what was sent must not be claimed again.
+            let settled = self.bot.store().settle(&done, now()).await;
+            let taken = match settled {
+                Ok(()) => {
+                    done.clear();
+                    self.take(&mut under_way).await
+                }
+                Err(error) => Err(error),
+            };
             let wait = match &taken {
                 Ok(1..) => Duration::ZERO,
                 Ok(0) => IDLE,
                 Err(_) => IDLE * 5,
             };
             let gathered = gather(&mut under_way, wait, &self.bot.outbox_bell, &mut done).await;
-            let settled = self.bot.store().settle(&done, now()).await;
-            if settled.is_ok() {
-                done.clear();
-            }
-            let outcome = taken.map(drop).and(gathered).and(settled);
+            let outcome = taken.map(drop).and(gathered);
             if let (Err(error), false) = (&outcome, failing) {
                 tracing::error!(%error, "the outbox cannot be used; trying on");
             }
@@ -110,11 +117,12 @@ impl Courier {
     /// Takes what is due and sets it on its way; how many pushes. What is not settled is due again after its lease.
     async fn take(&self, under_way: &mut JoinSet<Brought>) -> Result<usize, StoreError> {
         let now = now();
-        let lease = now.checked_add(LEASE).unwrap_or(now);
+        let until = |lease| now.checked_add(lease).unwrap_or(now);
+        let leases = Leases { webhook: until(LEASE), account: until(ACCOUNT_LEASE) };
         // Each push under way holds its endpoint. One that hangs must not keep the others waiting.
         let busy = self.endpoints.iter().filter(|(_, endpoint)| Arc::strong_count(endpoint) > AT_ONCE);
         let busy: Vec<&str> = busy.map(|(name, _)| name.as_str()).collect();
-        let pushes = self.bot.store().claim(now, lease, CLAIM, &busy).await?;
+        let pushes = self.bot.store().claim(now, leases, CLAIM, &busy).await?;
         let count = pushes.len();
         let disabled = if count > 0 { self.bot.store().disabled_endpoints().await? } else { Vec::new() };
         for push in pushes {
@@ -163,7 +171,7 @@ impl Courier {
                 dead(class, why)
             }
             None => dead(class, why),
-            Some(_) if attempts >= ATTEMPTS => {
+            Some(_) if attempts >= failure.most_attempts().unwrap_or(ATTEMPTS) => {
                 // Why is kept with the push: the receiver's words may be the customer's.
                 tracing::error!(endpoint = name, push = id, "given up after {attempts} attempts");
                 dead(class, why)

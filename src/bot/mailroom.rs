@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::channels::HookError;
 use super::sender::Sender;
-use super::{Bot, now};
+use super::{Bot, BotError, now};
 use crate::channel::account::Account;
 use crate::channel::call::Failure;
 use crate::channel::hook::Fetch;
@@ -29,24 +29,27 @@ const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 /// Longer than a platform keeps messages: a time before that is not to be believed.
 const KEPT: SignedDuration = SignedDuration::from_hours(5 * 24);
 
+/// Pause after a page without messages.
+const EMPTY: Duration = Duration::from_millis(500);
+
 /// Bytes of a page: a thousand messages.
 const PAGE: usize = 4 << 20;
 
 /// A mailbox: account and name.
-type Box = (String, String);
+type MailboxKey = (String, String);
 
 /// Which mailboxes are to be looked at, each with the latest token the platform gave for it.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     /// Held for a look.
-    wanted: Mutex<BTreeMap<Box, String>>,
+    wanted: Mutex<BTreeMap<MailboxKey, String>>,
     /// Mailboxes that the store knows. Held for a look.
-    known: Mutex<BTreeSet<Box>>,
+    known: Mutex<BTreeSet<MailboxKey>>,
     bell: Notify,
 }
 
 impl Mail {
-    fn want(&self, mailbox: Box, token: String) {
+    fn want(&self, mailbox: MailboxKey, token: String) {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let latest = wanted.entry(mailbox).or_default();
         if !token.is_empty() {
@@ -57,9 +60,9 @@ impl Mail {
     }
 
     /// Takes the mailboxes that nobody looks at yet.
-    fn take(&self, busy: &BTreeSet<Box>) -> Vec<(Box, String)> {
+    fn take(&self, busy: &BTreeSet<MailboxKey>) -> Vec<(MailboxKey, String)> {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        let free: Vec<Box> = wanted.keys().filter(|mailbox| !busy.contains(*mailbox)).cloned().collect();
+        let free: Vec<MailboxKey> = wanted.keys().filter(|mailbox| !busy.contains(*mailbox)).cloned().collect();
         free.into_iter().filter_map(|mailbox| wanted.remove_entry(&mailbox)).collect()
     }
 }
@@ -182,14 +185,19 @@ async fn fetch(bot: &Bot, sender: &Sender, what: &Fetch, text_chars: usize) -> R
         let page = sender.with_access(call, |answer| inbox.page(answer), PAGE).await.map_err(FetchError::Platform)?;
         let Some(mut page) = page else { return Ok(()) };
         page.events.retain(|said| said.sent_at.is_none_or(|at| at >= beginning || beginning.duration_since(at) > KEPT));
+        let was_empty = page.events.is_empty();
         match bot.take(account, page.events, now(), text_chars).await {
             // What can never be an event would be fetched for ever.
-            Ok(_) | Err(HookError::Invalid(_)) => {}
+            Ok(_) | Err(HookError::Invalid(_) | HookError::Bot(BotError::Conflict(_))) => {}
             Err(error) => return Err(error.into()),
         }
         if page.cursor != cursor && !page.cursor.is_empty() {
             let moved = bot.store.swap_account_state(account.name.as_str(), &name, stored, &page.cursor);
             moved.await.map_err(HookError::from)?;
+        }
+        if was_empty {
+            // A platform may say for ever that there is more.
+            tokio::time::sleep(EMPTY).await;
         }
         // The page after the same cursor is the same.
         if !page.more || page.cursor == cursor {

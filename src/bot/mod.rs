@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tokio::sync::Notify;
 
-pub use self::channels::HookError;
+pub use self::channels::{HookError, moment};
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
 use self::facts::Hooks;
 use self::hearing::{Ear, read};

@@ -8,17 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::channels::moment;
 use super::now;
 use crate::channel::account::Account;
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
-use crate::channel::hook::Moment;
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::store::{Push, Store, StoreError};
 use crate::outbound::OutboundError;
 use crate::outbound::guard::Client;
 
-/// How long a platform may take for one call. A message may need three: refused, a new token, again; within the lease.
-const TIMEOUT: Duration = Duration::from_millis(2_500);
+/// How long a platform may take for one call.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of an answer that are read.
 const ANSWER: usize = 64 << 10;
@@ -27,15 +27,24 @@ const ANSWER: usize = 64 << 10;
 const EARLY: SignedDuration = SignedDuration::from_secs(120);
 
 /// How long others wait for whoever gets a new token.
-const LEASE: SignedDuration = SignedDuration::from_secs(10);
+const LEASE: SignedDuration = SignedDuration::from_secs(30);
+
+/// A token that is refused is replaced so often at most.
+const AGAIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// Times that a new token is tried to be stored, and the wait between two.
+const KEEPS: (u32, Duration) = (10, Duration::from_millis(500));
 
 /// An account that can be called.
+#[derive(Clone)]
 pub(super) struct Sender {
     pub account: Account,
     client: Client,
     store: Arc<dyn Store>,
     /// The token that was used last. Held for a look.
-    held: Mutex<Option<Granted>>,
+    held: Arc<Mutex<Option<Granted>>>,
+    /// The token that replaced a refused one, and when, until the platform has taken it. Held for a look.
+    unproven: Arc<Mutex<Option<(String, Timestamp)>>>,
 }
 
 /// What a push says, as far as a platform is told.
@@ -63,7 +72,7 @@ impl Sender {
     /// When TLS cannot be set up.
     pub fn new(account: Account, store: Arc<dyn Store>) -> Result<Self, OutboundError> {
         let client = Client::new(account.allow_private, TIMEOUT)?;
-        Ok(Self { account, client, store, held: Mutex::default() })
+        Ok(Self { account, client, store, held: Arc::default(), unproven: Arc::default() })
     }
 
     /// Brings a push to the platform within a time.
@@ -71,14 +80,14 @@ impl Sender {
     /// # Errors
     /// [`Failure`] when the platform does not have it, or nobody knows.
     pub async fn bring_in(&self, limit: Duration, push: &Push) -> Result<(), Failure> {
-        let late = || Failure::Retry { after: None, why: "no answer in time".to_owned() };
+        let late = || Failure::Late { why: "no answer in time".to_owned() };
         tokio::time::timeout(limit, self.bring(push)).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn bring(&self, push: &Push) -> Result<(), Failure> {
         let message = message(push).ok_or_else(|| Failure::GiveUp { why: "the push cannot be read".to_owned() })?;
         let channel = self.account.channel();
-        let call = |access: String| channel.call(&message, &access, &Moment::at(now()));
+        let call = |access: String| channel.call(&message, &access, &moment(now()));
         self.with_access(call, |answer| channel.judge(answer), ANSWER).await.map(drop)
     }
 
@@ -98,7 +107,12 @@ impl Sender {
                 Err(Failure::Access { .. }) if refused.is_none() && self.account.channel().tokens().is_some() => {
                     refused = Some(access);
                 }
-                outcome => return outcome.map(Some),
+                outcome => {
+                    if !matches!(outcome, Err(Failure::Access { .. })) {
+                        *self.unproven() = None;
+                    }
+                    return outcome.map(Some);
+                }
             }
         }
     }
@@ -114,6 +128,7 @@ impl Sender {
             Err(error @ (OutboundError::Forbidden(_) | OutboundError::Config(_))) => {
                 Err(Failure::GiveUp { why: error.to_string() })
             }
+            Err(error @ OutboundError::Late) => Err(Failure::Late { why: error.to_string() }),
             Err(error) => Err(Failure::Retry { after: None, why: error.to_string() }),
         }
     }
@@ -121,19 +136,44 @@ impl Sender {
     /// An access token that is not the `refused` one; empty where none is needed.
     async fn access(&self, refused: Option<&str>) -> Result<String, Failure> {
         let Some(tokens) = self.account.channel().tokens() else { return Ok(String::new()) };
-        let now = now();
-        let is_good =
-            |granted: &Granted| refused != Some(granted.token.as_str()) && granted.until.duration_since(now) > EARLY;
-        if let Some(held) = self.held().filter(is_good) {
+        if let Some(held) = self.held().filter(|held| is_good(held, refused)) {
             return Ok(held.token);
         }
-        let granted = match self.shared(tokens).await?.filter(is_good) {
+        let granted = match self.shared(tokens).await?.filter(|shared| is_good(shared, refused)) {
             Some(granted) => granted,
-            None => self.renew(tokens, &is_good).await?,
+            None => {
+                self.may_replace(refused)?;
+                // Whoever waits for it may give up: what was granted must be stored all the same.
+                let (sender, old) = (self.clone(), refused.map(str::to_owned));
+                let renewal = tokio::spawn(async move { sender.renew(old.as_deref()).await });
+                let late = |_| Failure::Retry { after: None, why: "a new access token could not be got".to_owned() };
+                let granted = renewal.await.map_err(late)??;
+                if refused.is_some() {
+                    *self.unproven() = Some((granted.token.clone(), now()));
+                }
+                granted
+            }
         };
         let token = granted.token.clone();
         *self.lock() = Some(granted);
         Ok(token)
+    }
+
+    /// A platform that refuses the new token too would have a refresh token used up with every attempt.
+    fn may_replace(&self, refused: Option<&str>) -> Result<(), Failure> {
+        let unproven = self.unproven();
+        let again = unproven
+            .as_ref()
+            .is_some_and(|(token, since)| refused == Some(token.as_str()) && now().duration_since(*since) < AGAIN);
+        if again {
+            let why = "the new access token was refused too: is the account authorised still?".to_owned();
+            return Err(Failure::Retry { after: Some(AGAIN), why });
+        }
+        Ok(())
+    }
+
+    fn unproven(&self) -> std::sync::MutexGuard<'_, Option<(String, Timestamp)>> {
+        self.unproven.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The token that the nodes share; else the configured one.
@@ -144,44 +184,51 @@ impl Sender {
     }
 
     /// Gets a new token. One node does, the others wait for what it gets: the platform may take back the one before.
-    async fn renew(
-        &self,
-        tokens: &dyn Tokens,
-        is_good: &(dyn Fn(&Granted) -> bool + Sync),
-    ) -> Result<Granted, Failure> {
-        let (name, lease) = (token_name(tokens), format!("lease-{}", token_name(tokens)));
+    async fn renew(&self, refused: Option<&str>) -> Result<Granted, Failure> {
+        let Some(tokens) = self.account.channel().tokens() else { return Err(no_tokens()) };
+        let lease = format!("lease-{}", token_name(tokens));
         let states = self.states().await?;
         let taken = states.get(&lease).map(String::as_str);
         let until: Option<Timestamp> = taken.and_then(|until| until.parse().ok());
-        let moment = Moment::at(now());
-        let end = moment.now.checked_add(LEASE).unwrap_or(moment.now).to_string();
-        let is_free = until.is_none_or(|until| until <= moment.now);
+        let now = now();
+        let end = now.checked_add(LEASE).unwrap_or(now).to_string();
+        let is_free = until.is_none_or(|until| until <= now);
         if !is_free || !self.swap(&lease, taken, &end).await? {
             let wait = SignedDuration::from_secs(1);
             return Err(Failure::Retry { after: Some(wait), why: "a new access token is on its way".to_owned() });
         }
-        // Somebody may have been quicker between the look and the lease.
-        let before = self.states().await?.get(&name).cloned();
-        let last = before.as_deref().and_then(|text| serde_json::from_str(text).ok()).or_else(|| tokens.configured());
-        let granted = match last.clone().filter(is_good) {
-            Some(granted) => granted,
-            None => {
-                let answer = self.answer(&tokens.ask(last.as_ref(), &moment), ANSWER).await;
-                match answer.and_then(|answer| tokens.read(&answer, &moment)) {
-                    Ok(granted) => {
-                        let text = serde_json::to_string(&granted).unwrap_or_default();
-                        self.swap(&name, before.as_deref(), &text).await?;
-                        granted
-                    }
-                    Err(failure) => {
-                        self.swap(&lease, Some(&end), "").await?;
-                        return Err(not_access(failure));
-                    }
-                }
-            }
-        };
+        let granted = self.ask(tokens, refused).await;
         self.swap(&lease, Some(&end), "").await?;
+        granted
+    }
+
+    /// Asks for a new token, by the lease, and stores it.
+    async fn ask(&self, tokens: &dyn Tokens, refused: Option<&str>) -> Result<Granted, Failure> {
+        let (name, moment) = (token_name(tokens), moment(now()));
+        // Somebody may have been quicker between the look and the lease.
+        let before = self.states().await?.remove(&name);
+        let last = before.as_deref().and_then(|text| serde_json::from_str(text).ok()).or_else(|| tokens.configured());
+        if let Some(granted) = last.clone().filter(|last| is_good(last, refused)) {
+            return Ok(granted);
+        }
+        let answer = self.answer(&tokens.ask(last.as_ref(), &moment), ANSWER).await;
+        let granted = answer.and_then(|answer| tokens.read(&answer, &moment)).map_err(not_access)?;
+        self.keep(&name, before, &granted).await;
         Ok(granted)
+    }
+
+    /// Stores a token that was granted: what it was got with may be used up.
+    async fn keep(&self, name: &str, mut before: Option<String>, granted: &Granted) {
+        let text = serde_json::to_string(granted).unwrap_or_default();
+        let (times, wait) = KEEPS;
+        for _ in 0..times {
+            match self.swap(name, before.as_deref(), &text).await {
+                Ok(true) => return,
+                Ok(false) => before = self.states().await.ok().and_then(|mut states| states.remove(name)),
+                Err(_) => tokio::time::sleep(wait).await,
+            }
+        }
+        tracing::error!(account = %self.account.name, "a new access token could not be stored");
     }
 
     async fn states(&self) -> Result<BTreeMap<String, String>, Failure> {
@@ -200,6 +247,15 @@ impl Sender {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Granted>> {
         self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Whether a token is worth trying.
+fn is_good(granted: &Granted, refused: Option<&str>) -> bool {
+    refused != Some(granted.token.as_str()) && granted.until.duration_since(now()) > EARLY
+}
+
+fn no_tokens() -> Failure {
+    Failure::GiveUp { why: "this account has no access tokens".to_owned() }
 }
 
 fn token_name(tokens: &dyn Tokens) -> String {

@@ -42,10 +42,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// The next time something happens; what happens before the returned future is first polled counts, if the future was
-    /// enabled.
-    pub fn bell(&self) -> &Notify {
-        &self.bell
+    /// Rings when something happens in the conversation.
+    #[must_use]
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
     }
 }
 

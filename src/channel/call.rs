@@ -106,7 +106,6 @@ impl CallAnswer {
         match self.status {
             200..=299 => Ok(()),
             401 => Err(Failure::Access { why: why() }),
-            410 => Err(Failure::Gone { why: why() }),
             429 => Err(Failure::Quota { after: Some(self.retry_after.unwrap_or_default()), why: why() }),
             408 | 425 | 500..=599 => Err(Failure::Retry { after: self.retry_after, why: why() }),
             _ => Err(Failure::GiveUp { why: why() }),
@@ -121,6 +120,11 @@ pub enum Failure {
     Retry {
         /// How long the platform asks to be left alone.
         after: Option<SignedDuration>,
+        /// What happened.
+        why: String,
+    },
+    /// Nobody knows whether it was taken: the answer did not come in time.
+    Late {
         /// What happened.
         why: String,
     },
@@ -153,12 +157,22 @@ pub enum Failure {
     },
 }
 
+/// How long a platform that did not answer in time is left alone.
+const LATER: SignedDuration = SignedDuration::from_secs(30);
+
 impl Failure {
+    /// Attempts after which it is of no use to try on, where that is not a matter of hours: a platform that is slow would have the
+    /// customer told the same thing again and again.
+    #[must_use]
+    pub fn most_attempts(&self) -> Option<u32> {
+        matches!(self, Self::Late { .. }).then_some(2)
+    }
+
     /// Of what kind it is.
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Retry { .. } | Self::Access { .. } => FailureClass::Retry,
+            Self::Retry { .. } | Self::Late { .. } | Self::Access { .. } => FailureClass::Retry,
             Self::GiveUp { .. } => FailureClass::GivenUp,
             Self::WindowClosed { .. } => FailureClass::WindowClosed,
             Self::Quota { .. } => FailureClass::Quota,
@@ -171,6 +185,7 @@ impl Failure {
     pub fn why(&self) -> &str {
         match self {
             Self::Retry { why, .. }
+            | Self::Late { why }
             | Self::Access { why }
             | Self::GiveUp { why }
             | Self::WindowClosed { why }
@@ -184,6 +199,7 @@ impl Failure {
     pub fn try_after(&self) -> Option<SignedDuration> {
         match self {
             Self::Retry { after, .. } => Some(after.unwrap_or_default()),
+            Self::Late { .. } => Some(LATER),
             Self::Access { .. } => Some(SignedDuration::ZERO),
             Self::Quota { after, .. } => *after,
             Self::GiveUp { .. } | Self::WindowClosed { .. } | Self::Gone { .. } => None,

@@ -127,6 +127,42 @@ impl Hidden {
     }
 }
 
+/// An address that paths are appended to, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct ApiUrl(String);
+
+/// A text that is no address of an API.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("an address begins with https:// (or http:// on your own network)")]
+struct NoUrl;
+
+impl TryFrom<String> for ApiUrl {
+    type Error = NoUrl;
+
+    fn try_from(url: String) -> Result<Self, NoUrl> {
+        let known = ["https://", "http://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
+        if known { Ok(Self(url.trim_end_matches('/').to_owned())) } else { Err(NoUrl) }
+    }
+}
+
+impl ApiUrl {
+    /// The address that a platform documents.
+    fn of(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ApiUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Reads the settings of an account. An error never repeats a value, which may be a secret.
 fn settings<T: DeserializeOwned>(table: Table) -> Result<T, String> {
     T::deserialize(Value::Table(table)).map_err(|error| {

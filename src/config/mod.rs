@@ -37,6 +37,8 @@ pub struct Limits {
     pub burst: u32,
     /// Seconds after which a request is given up.
     pub request_seconds: u64,
+    /// Web chats that may listen at once; each holds a connection.
+    pub streams: usize,
 }
 
 impl Default for Limits {
@@ -48,6 +50,7 @@ impl Default for Limits {
             requests_per_second: 10_000,
             burst: 20_000,
             request_seconds: 10,
+            streams: 500,
         }
     }
 }

@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use crate::bot::{BotError, HookError, now};
-use crate::channel::hook::{Answer, Moment, Refusal, Request};
+use crate::bot::{BotError, HookError, moment, now};
+use crate::channel::hook::{Answer, Refusal, Request};
 
 /// Prove the address
 ///
@@ -59,11 +59,13 @@ async fn take(
     headers: HeaderMap,
     posted: Option<Bytes>,
 ) -> Response {
-    let Some(account) = app.bot.account(&account) else { return StatusCode::NOT_FOUND.into_response() };
+    // Web chat has its own door, which bounds what a visitor may send.
+    let found = app.bot.account(&account).filter(|account| account.channel().page().is_none());
+    let Some(account) = found else { return StatusCode::NOT_FOUND.into_response() };
     let query = query.unwrap_or_default();
     let body = posted.as_deref().unwrap_or_default();
     let request = Request { is_post: posted.is_some(), query: &query, headers: &headers, body };
-    match app.bot.hear(account, &request, Moment::at(now()), app.config.limits.text_chars).await {
+    match app.bot.hear(account, &request, moment(now()), app.config.limits.text_chars).await {
         Ok(answer) => answered(answer),
         Err(error) => refused(&error),
     }

@@ -36,7 +36,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -67,6 +67,7 @@ pub struct App {
     metrics: PrometheusHandle,
     limit: Arc<RateLimit>,
     visitors: Arc<Visitors>,
+    streams: Arc<Semaphore>,
     /// True once the service stops: streams end then.
     closing: watch::Sender<bool>,
 }
@@ -77,7 +78,8 @@ impl App {
     pub fn new(bot: Bot, config: Arc<Config>, metrics: PrometheusHandle) -> Self {
         let limit = Arc::new(RateLimit::new(config.limits));
         let (visitors, closing) = (Arc::default(), watch::Sender::new(false));
-        Self { bot, config, metrics, limit, visitors, closing }
+        let streams = Arc::new(Semaphore::new(config.limits.streams.min(Semaphore::MAX_PERMITS)));
+        Self { bot, config, metrics, limit, visitors, streams, closing }
     }
 }
 

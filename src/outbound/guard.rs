@@ -92,7 +92,7 @@ fn public_of(found: Vec<SocketAddr>) -> Result<Addrs, NoPublicAddress> {
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// An HTTP client for addresses that others chose. It follows no redirect and knows no proxy.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
     allow_private: bool,
@@ -203,8 +203,8 @@ fn told(error: &reqwest::Error) -> OutboundError {
         return OutboundError::Forbidden(NOT_PUBLIC);
     }
     let what = match error {
-        _ if error.is_timeout() => return OutboundError::Unreachable("no answer in time".to_owned()),
         _ if error.is_connect() => "cannot connect",
+        _ if error.is_timeout() => return OutboundError::Late,
         _ => "no whole answer",
     };
     let root = causes().last().map_or_else(String::new, |cause| format!(": {cause}"));

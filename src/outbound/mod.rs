@@ -21,6 +21,9 @@ pub enum OutboundError {
     /// There is no answer, or none in time.
     #[error("{0}")]
     Unreachable(String),
+    /// The answer does not come in time: whether the other side has what was sent, nobody knows.
+    #[error("no answer in time")]
+    Late,
     /// There is an answer, but not what was asked for.
     #[error("the endpoint answers {0}")]
     Unusable(String),

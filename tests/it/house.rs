@@ -288,6 +288,20 @@ fn files_stay_under_the_roof() {
 }
 
 #[test]
+fn signatures_are_compared_in_constant_time() {
+    let signature = sources().into_iter().find(|source| source.name == "channel/signature.rs").unwrap();
+    assert!(signature.code.contains("given.as_bytes().ct_eq(wanted.as_bytes())"));
+    let bare =
+        Regex::new(r"==\s*\*?(?:given|wanted|signature|signed)\b|\b(?:given|wanted|signature|signed)\s*==").unwrap();
+    let found: Vec<String> = sources()
+        .iter()
+        .filter(|source| source.is_in("channel"))
+        .filter_map(|source| Some(format!("{}: {}", source.name, bare.find(&source.code)?.as_str())))
+        .collect();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
 fn each_file_opens_with_a_sentence() {
     for source in sources() {
         let text = std::fs::read_to_string(project("src").join(&source.name)).unwrap();

@@ -86,7 +86,7 @@ async fn the_push_is_given_up(home: &Path) {
     let [push] = &pending().await[..] else { panic!("one push") };
     let later = now() + SignedDuration::from_hours(3);
     for _ in 0..ATTEMPTS - 2 {
-        assert_eq!(store.claim(later, later, 500, &[]).await.unwrap().len(), 1);
+        assert_eq!(store.claim(later, later.into(), 500, &[]).await.unwrap().len(), 1);
     }
     let soon = Settled::Retry { at: now(), error: "brought forward".to_owned(), class: FailureClass::Retry };
     store.settle(&[(push.outgoing.id.clone(), soon)], now()).await.unwrap();

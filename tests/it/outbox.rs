@@ -277,7 +277,7 @@ async fn attempted(app: &TestApp, line: &StandIn, requests: usize, state: &str) 
 async fn lose_attempts(app: &TestApp, count: u32) {
     let later = now() + SignedDuration::from_hours(3);
     for _ in 0..count {
-        assert_eq!(app.bot.store().claim(later, later, 10, &[]).await.unwrap().len(), 1);
+        assert_eq!(app.bot.store().claim(later, later.into(), 10, &[]).await.unwrap().len(), 1);
     }
 }
 

@@ -111,7 +111,7 @@ async fn each_shop_s_day_is_told_once_in_numbers() {
     let today = now().to_zoned(jiff::tz::TimeZone::get("Asia/Shanghai").unwrap()).date();
     // The service that runs may have made yesterday's by its own clock.
     let of_today = async |at: Timestamp| -> Vec<Value> {
-        let pushes = app.bot.store().claim(at, at, 100, &[]).await.unwrap();
+        let pushes = app.bot.store().claim(at, at.into(), 100, &[]).await.unwrap();
         let bodies = pushes.iter().map(|push| serde_json::from_str::<Value>(&push.outgoing.body).unwrap());
         bodies.filter(|body| body["data"]["day"] == today.to_string()).collect()
     };

@@ -404,7 +404,7 @@ impl Player {
     async fn take_pushes(&mut self) {
         let lease = self.now + SignedDuration::from_secs(8);
         loop {
-            let pushes = self.store.claim(self.now, lease, 100, &[]).await.unwrap();
+            let pushes = self.store.claim(self.now, lease.into(), 100, &[]).await.unwrap();
             if pushes.is_empty() {
                 return;
             }

@@ -375,7 +375,7 @@ async fn pushes_are_claimed_in_order_and_by_one_at_a_time(place: Place) {
     enqueue(&store, &rows, at(0)).await.unwrap();
     enqueue(&store, &rows[..1], at(1)).await.unwrap();
     let ids = async |store: &Arc<dyn Store>, second| -> Vec<String> {
-        let claimed = store.claim(at(second), at(second + 8), 10, &[]).await.unwrap();
+        let claimed = store.claim(at(second), at(second + 8).into(), 10, &[]).await.unwrap();
         claimed.into_iter().map(|push| push.outgoing.id).collect()
     };
     assert_eq!(ids(&store, 0).await, ["1", "3", "4"], "the second of a conversation waits for the first");
@@ -389,7 +389,7 @@ async fn pushes_are_claimed_in_order_and_by_one_at_a_time(place: Place) {
 async fn a_push_is_settled_and_a_dead_one_replayed(place: Place) {
     let store = place.open().await;
     enqueue(&store, &[push("1", "e", None), push("2", "f", None), push("3", "e", None)], at(0)).await.unwrap();
-    store.claim(at(0), at(8), 10, &[]).await.unwrap();
+    store.claim(at(0), at(8).into(), 10, &[]).await.unwrap();
     let retry = Settled::Retry { at: at(5), error: "busy".to_owned(), class: FailureClass::Retry };
     let dead = Settled::Dead { error: "no".to_owned(), class: FailureClass::WindowClosed };
     let dropped = Settled::Dropped { reason: "late".to_owned() };
@@ -403,7 +403,7 @@ async fn a_push_is_settled_and_a_dead_one_replayed(place: Place) {
     assert_eq!(store.pushes(PushState::Dropped, None, 10).await.unwrap()[0].error.as_deref(), Some("late"));
     assert_eq!(store.replay(None, Some("e"), at(2)).await.unwrap(), 0);
     assert_eq!(store.replay(Some("2"), None, at(2)).await.unwrap(), 1);
-    let claimed = store.claim(at(2), at(9), 10, &[]).await.unwrap();
+    let claimed = store.claim(at(2), at(9).into(), 10, &[]).await.unwrap();
     assert_eq!((claimed.len(), claimed[0].outgoing.id.as_str(), claimed[0].attempts), (1, "2", 0));
 }
 

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::Table;
 
-use crate::channel::call::{Call, Failure, Message};
+use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
-use crate::channel::{Channel, Platform, settings};
+use crate::channel::{ApiUrl, Channel, Platform, settings};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::{TextLimit, Unit};
@@ -29,7 +29,7 @@ struct Settings {
     #[serde(default)]
     previous_secret: Option<String>,
     #[serde(default)]
-    url: Option<String>,
+    url: Option<ApiUrl>,
     #[serde(default = "longest")]
     text_chars: usize,
 }
@@ -43,7 +43,7 @@ struct Generic {
     /// The one to sign with comes first.
     secrets: Vec<Secret>,
     /// Where replies go; without it they are in the answer to the event.
-    url: Option<String>,
+    url: Option<ApiUrl>,
     text_chars: usize,
 }
 
@@ -80,10 +80,8 @@ impl Generic {
         Ok(Self { secrets: secrets.collect::<Result<_, _>>()?, url: settings.url, text_chars })
     }
 
-    fn verified<'a>(&self, request: &Request<'a>, now: Timestamp) -> Result<&'a str, Refusal> {
-        let headers = request.headers;
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let (id, signature) = (header("webhook-id"), header("webhook-signature"));
+    fn verified<'a>(&self, request: &'a Request<'_>, now: Timestamp) -> Result<&'a str, Refusal> {
+        let (id, signature) = (request.header("webhook-id"), request.header("webhook-signature"));
         let (Some(id), Some(signature)) = (id, signature) else { return Err(Refusal::Signature) };
         let timestamp = request.header("webhook-timestamp").and_then(|value| value.parse().ok());
         let timestamp: i64 = timestamp.ok_or(Refusal::Timestamp)?;
@@ -151,6 +149,14 @@ impl Channel for Generic {
             ("webhook-timestamp", time.to_string()),
             ("webhook-signature", signature),
         ];
-        Ok(Some(Call { is_post: true, url: url.clone(), headers, body: message.body.clone() }))
+        Ok(Some(Call { is_post: true, url: url.to_string(), headers, body: message.body.clone() }))
+    }
+
+    /// 410: no more messages at this address (Standard Webhooks, "Delivery").
+    fn judge(&self, answer: &CallAnswer) -> Result<(), Failure> {
+        match answer.status {
+            410 => Err(Failure::Gone { why: "it answered 410 Gone".to_owned() }),
+            _ => answer.by_status(),
+        }
     }
 }

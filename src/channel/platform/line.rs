@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
 use crate::channel::signature::Key;
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::stable_id;
 use crate::conversation::parts::{TextLimit, Unit};
@@ -28,11 +28,11 @@ struct Line {
     channel_secret: Key,
     channel_access_token: Hidden,
     #[serde(default = "api")]
-    api_url: String,
+    api_url: ApiUrl,
 }
 
-fn api() -> String {
-    "https://api.line.me".to_owned()
+fn api() -> ApiUrl {
+    ApiUrl::of("https://api.line.me")
 }
 
 #[derive(Deserialize)]
@@ -179,5 +179,30 @@ impl Channel for Line {
             }
             _ => answer.by_status(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_menu_becomes_quick_replies_within_their_limits() {
+        let options: Vec<String> = (0..20).map(|number| format!("{number}{}", "发".repeat(400))).collect();
+        let message = message("您想问：", &options);
+        let items = message["quickReply"]["items"].as_array().unwrap();
+        assert_eq!(items.len(), 13);
+        let length = |field: &str| items[0]["action"][field].as_str().unwrap().encode_utf16().count();
+        assert_eq!((length("label"), length("text")), (20, 300));
+        assert_eq!(super::message("在的", &[])["quickReply"], Value::Null);
+    }
+
+    #[test]
+    fn a_retry_key_is_a_uuid_that_follows_from_the_push() {
+        let key = retry_key("msg_1");
+        assert_eq!(key, retry_key("msg_1"));
+        assert_ne!(key, retry_key("msg_2"));
+        let shape: Vec<usize> = key.split('-').map(str::len).collect();
+        assert_eq!((shape, &key[14..15]), (vec![8, 4, 4, 4, 12], "4"));
     }
 }

@@ -12,7 +12,7 @@ use super::meta::{self, Fault, Id};
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
 use crate::channel::signature::Key;
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::{TextLimit, Unit};
@@ -79,7 +79,7 @@ struct Settings {
     #[serde(default)]
     hand_over_to: Option<Id>,
     #[serde(default = "meta::graph")]
-    api_url: String,
+    api_url: ApiUrl,
     #[serde(default = "meta::version")]
     api_version: String,
 }

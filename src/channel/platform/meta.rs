@@ -6,14 +6,14 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::channel::Hidden;
 use crate::channel::call::{CallAnswer, Failure};
 use crate::channel::hook::{Answer, Refusal, Request};
 use crate::channel::signature::{Key, same};
+use crate::channel::{ApiUrl, Hidden};
 
 /// Where the Graph API is.
-pub(super) fn graph() -> String {
-    "https://graph.facebook.com".to_owned()
+pub(super) fn graph() -> ApiUrl {
+    ApiUrl::of("https://graph.facebook.com")
 }
 
 /// The version that Meta's pages of 2026 call; each works for two years at least

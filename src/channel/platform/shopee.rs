@@ -141,7 +141,7 @@ impl Shopee {
     fn is_own(&self, content: &Content) -> bool {
         let has_sub_account = !matches!(content.sub_account_id.as_str(), "" | "0");
         has_sub_account
-            || content.from_shop_id == self.shop_id.to_string()
+            || [&content.from_shop_id, &content.from_id].into_iter().any(|id| *id == self.shop_id.to_string())
             || self.own_user_ids.contains(&content.from_id)
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
 use crate::channel::signature::same;
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 
@@ -44,11 +44,11 @@ struct Telegram {
     bot_token: BotToken,
     secret_token: SecretToken,
     #[serde(default = "api")]
-    api_url: String,
+    api_url: ApiUrl,
 }
 
-fn api() -> String {
-    "https://api.telegram.org".to_owned()
+fn api() -> ApiUrl {
+    ApiUrl::of("https://api.telegram.org")
 }
 
 /// The token that `@BotFather` gives: it stands in every address that is called.

@@ -4,7 +4,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::channel::call::{Call, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
@@ -24,8 +25,23 @@ const TOKEN: usize = 32;
 #[serde(deny_unknown_fields, default)]
 struct Web {
     title: Option<String>,
+    #[serde(deserialize_with = "sites")]
     origins: Vec<String>,
     messages_per_minute: u32,
+}
+
+/// Sites by scheme, host and port: nothing else may get into the page's policy.
+fn sites<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let origins = Vec::<String>::deserialize(deserializer)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '*');
+    let is_site = |origin: &String| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && host.chars().all(plain))
+    };
+    match origins.iter().all(is_site) {
+        true => Ok(origins),
+        false => Err(D::Error::custom("origins are sites such as https://shop.example.com, without a path")),
+    }
 }
 
 impl Default for Web {

@@ -16,7 +16,7 @@ use crate::channel::hook::{Answer, Heard, Moment, Recorded, Refusal, Request, Sa
 use crate::channel::signature::{same_hex, sorted_sha1};
 use crate::channel::wechat_crypto::{Crypto, signature};
 use crate::channel::xml::{self, Fields, cdata};
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::{PushKind, stable_id};
 use crate::conversation::parts::{TextLimit, Unit};
@@ -58,7 +58,7 @@ struct Settings {
     #[serde(default = "longest")]
     text_bytes: usize,
     #[serde(default = "api")]
-    api_url: String,
+    api_url: ApiUrl,
 }
 
 fn max_age() -> u32 {
@@ -69,8 +69,8 @@ fn longest() -> usize {
     2_048
 }
 
-fn api() -> String {
-    "https://api.weixin.qq.com".to_owned()
+fn api() -> ApiUrl {
+    ApiUrl::of("https://api.weixin.qq.com")
 }
 
 #[derive(Debug)]
@@ -284,7 +284,7 @@ impl Channel for Wechat {
 
     /// As text, menus too: `msgmenu` is refused to accounts that are not verified service accounts (errcode 40200).
     fn call(&self, push: &Message, access: &str, _: &Moment) -> Result<Option<Call>, Failure> {
-        let url = address(&self.settings.api_url, "/cgi-bin/message/custom/send", &[("access_token", access)]);
+        let url = address(self.settings.api_url.as_str(), "/cgi-bin/message/custom/send", &[("access_token", access)]);
         let body = json!({ "touser": push.customer_id, "msgtype": "text", "text": { "content": push.text } });
         Ok(Some(Call::json(url, &body)))
     }
@@ -312,13 +312,13 @@ impl Channel for Wechat {
 
 impl Tokens for Wechat {
     fn fingerprint(&self) -> String {
-        stable_id("", &[&self.settings.api_url, &self.app_id, self.secret()])
+        stable_id("", &[self.settings.api_url.as_str(), &self.app_id, self.secret()])
     }
 
     /// <https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken>
     fn ask(&self, _: Option<&Granted>, _: &Moment) -> Call {
         let query = [("grant_type", "client_credential"), ("appid", self.app_id.as_str()), ("secret", self.secret())];
-        Call::get(address(&self.settings.api_url, "/cgi-bin/token", &query))
+        Call::get(address(self.settings.api_url.as_str(), "/cgi-bin/token", &query))
     }
 
     fn read(&self, answer: &CallAnswer, moment: &Moment) -> Result<Granted, Failure> {

@@ -15,7 +15,7 @@ use crate::channel::hook::{Answer, Fetch, Heard, Moment, Refusal, Request, Said}
 use crate::channel::signature::same_hex;
 use crate::channel::wechat_crypto::{Crypto, CryptoError, signature};
 use crate::channel::xml;
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::{PushKind, stable_id};
 use crate::conversation::parts::{TextLimit, Unit};
@@ -56,7 +56,7 @@ struct Settings {
     #[serde(default = "page_messages")]
     page_messages: u32,
     #[serde(default = "api")]
-    api_url: String,
+    api_url: ApiUrl,
 }
 
 fn yes() -> bool {
@@ -71,8 +71,8 @@ fn page_messages() -> u32 {
     1_000
 }
 
-fn api() -> String {
-    "https://qyapi.weixin.qq.com".to_owned()
+fn api() -> ApiUrl {
+    ApiUrl::of("https://qyapi.weixin.qq.com")
 }
 
 #[derive(Debug)]
@@ -325,7 +325,7 @@ impl Channel for WechatKf {
 
 impl WechatKf {
     fn address(&self, path: &str, access: &str) -> String {
-        address(&self.settings.api_url, path, &[("access_token", access)])
+        address(self.settings.api_url.as_str(), path, &[("access_token", access)])
     }
 }
 
@@ -358,13 +358,13 @@ impl Inbox for WechatKf {
 impl Tokens for WechatKf {
     fn fingerprint(&self) -> String {
         let Settings { api_url, corp_id, secret, .. } = &self.settings;
-        stable_id("", &[api_url, corp_id, secret.as_str()])
+        stable_id("", &[api_url.as_str(), corp_id, secret.as_str()])
     }
 
     /// <https://developer.work.weixin.qq.com/document/path/91039>
     fn ask(&self, _: Option<&Granted>, _: &Moment) -> Call {
         let query = [("corpid", self.settings.corp_id.as_str()), ("corpsecret", self.settings.secret.as_str())];
-        Call::get(address(&self.settings.api_url, "/cgi-bin/gettoken", &query))
+        Call::get(address(self.settings.api_url.as_str(), "/cgi-bin/gettoken", &query))
     }
 
     fn read(&self, answer: &CallAnswer, moment: &Moment) -> Result<Granted, Failure> {

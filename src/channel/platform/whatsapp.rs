@@ -13,7 +13,7 @@ use super::meta::{self, Fault, Id};
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
 use crate::channel::signature::Key;
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 
@@ -40,7 +40,7 @@ struct WhatsApp {
     access_token: Hidden,
     phone_number_id: Id,
     #[serde(default = "meta::graph")]
-    api_url: String,
+    api_url: ApiUrl,
     #[serde(default = "meta::version")]
     api_version: String,
 }

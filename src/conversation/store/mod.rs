@@ -29,7 +29,7 @@ use super::outgoing::{Outgoing, PushState};
 
 pub use self::postgres::PostgresStore;
 pub use self::records::{
-    ConversationFilter, Due, EndpointState, Erased, Push, PushRow, Settled, StoredConversation, StoredEvent,
+    ConversationFilter, Due, EndpointState, Erased, Leases, Push, PushRow, Settled, StoredConversation, StoredEvent,
     StoredRound, Told,
 };
 pub use self::sqlite::SqliteStore;
@@ -185,9 +185,9 @@ pub trait Store: Send + Sync {
     /// Conversations that were told of an incident, in the order of their keys.
     fn told<'a>(&'a self, incident: &'a str) -> Answer<'a, Vec<Told>>;
 
-    /// Takes pushes that are due, in order within a conversation, and keeps others from taking them until `lease`. Those
+    /// Takes pushes that are due, in order within a conversation, and keeps others from taking them until their lease ends. Those
     /// of `busy` endpoints stay.
-    fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>>;
+    fn claim<'a>(&'a self, now: Timestamp, leases: Leases, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>>;
 
     /// What became of pushes that were claimed, by their ids.
     fn settle<'a>(&'a self, settled: &'a [(String, Settled)], now: Timestamp) -> Answer<'a, ()>;

@@ -104,6 +104,21 @@ pub struct Told {
     pub at: Timestamp,
 }
 
+/// Until when claimed pushes stay with who claimed them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leases {
+    /// Those of webhooks.
+    pub webhook: Timestamp,
+    /// Those of channel accounts.
+    pub account: Timestamp,
+}
+
+impl From<Timestamp> for Leases {
+    fn from(at: Timestamp) -> Self {
+        Self { webhook: at, account: at }
+    }
+}
+
 /// A push that was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {

@@ -19,9 +19,9 @@ use utoipa_axum::routes;
 use super::App;
 use super::error::{ApiError, Problem};
 use super::params::Params;
-use crate::bot::{HookError, Line, now};
+use crate::bot::{HookError, Line, moment, now};
 use crate::channel::account::Account;
-use crate::channel::hook::{Moment, Refusal, Request};
+use crate::channel::hook::{Refusal, Request};
 use crate::channel::platform::web::{self, Page, page_id};
 use crate::conversation::event::ConversationKey;
 
@@ -136,7 +136,7 @@ async fn say(
         return Err(ApiError::invalid(format!("`text` has more than {text_chars} characters")));
     }
     let request = Request { is_post: true, query: "", headers: &headers, body: &body };
-    match app.bot.hear(account, &request, Moment::at(now()), text_chars).await {
+    match app.bot.hear(account, &request, moment(now()), text_chars).await {
         Ok(_) => Ok(StatusCode::ACCEPTED),
         Err(HookError::Refused(Refusal::Malformed(what))) => Err(ApiError::invalid(what)),
         Err(HookError::Refused(_)) => Err(ApiError::no_session()),
@@ -182,13 +182,12 @@ async fn messages(
 
 /// The event to begin with.
 async fn first_event(app: &App, key: &ConversationKey, after: Option<u64>) -> Result<u64, ApiError> {
+    let events = app.bot.store().conversation(key).await?.map_or(0, |stored| stored.facts.events);
     Ok(match after {
-        // A page must not be asked to wait for what cannot come.
-        Some(after) => after.saturating_add(1).min(i64::MAX as u64),
-        None => {
-            let stored = app.bot.store().conversation(key).await?;
-            stored.map_or(1, |stored| stored.facts.events.saturating_sub(LATEST) + 1)
-        }
+        // An erased conversation counts from 1 again: what comes must not wait for the old count.
+        Some(after) if after <= events => after + 1,
+        Some(_) => 1,
+        None => events.saturating_sub(LATEST) + 1,
     })
 }
 

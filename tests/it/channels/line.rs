@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use yingda::bot::now;
-use yingda::channel::hook::{Moment, Request};
+use yingda::bot::{moment, now};
+use yingda::channel::hook::Request;
 
 use super::meta::{EVERYTHING_IS_UNSURE, UNSURE};
 use super::{history, platform, pushes, quiet, start};
@@ -143,7 +143,7 @@ async fn the_same_event_three_times_in_a_moment_and_again_a_day_later_is_answere
     let mut headers = http::HeaderMap::new();
     headers.insert("x-line-signature", signed.parse().unwrap());
     let request = Request { is_post: true, query: "", headers: &headers, body: body.as_bytes() };
-    let later = Moment::at(now() + jiff::SignedDuration::from_hours(25));
+    let later = moment(now() + jiff::SignedDuration::from_hours(25));
     assert_eq!(app.bot.hear(account, &request, later, 5_000).await.unwrap().status, 200);
     quiet().await;
     assert_eq!((api.requests().len(), history(&app, "line", "U1").await.len()), (1, 1));

@@ -115,7 +115,7 @@ async fn a_stream_goes_on_where_the_last_one_ended_on_another_node_too() {
     say(&app, &visitor, "m-2", "可以退货吗").await;
     assert_eq!(ear.next().await["id"], "m-2");
     assert_eq!(said(&read(&other, &visitor, "?after=1").await)[0], ("customer", "m-2"));
-    assert!(read(&other, &visitor, &format!("?after={}", u64::MAX)).await.is_empty());
+    assert!(!read(&other, &visitor, &format!("?after={}", u64::MAX)).await.is_empty(), "counted anew");
 }
 
 #[tokio::test]
@@ -175,6 +175,44 @@ async fn a_visitor_who_writes_too_much_is_slowed_and_others_are_not() {
     }
     assert_eq!(answers, [202, 202, 202, 202, 202, 429, 429]);
     assert_eq!(say(&app, &other, "m-0", "在吗").await.status, 202);
+    let body = json!({ "message_id": "m-9", "text": "在吗" }).to_string();
+    let answer = app.send_as(Some(&loud), Method::POST, "/channels/chat", body).await;
+    assert_eq!(answer.status, 404, "there is no second door");
+}
+
+#[tokio::test]
+async fn an_erased_visitor_is_heard_again_by_the_stream_that_is_open() {
+    let app = app().await;
+    let visitor = session(&app).await;
+    for number in 0..3 {
+        say(&app, &visitor, &format!("m-{number}"), "什么时候发货").await;
+    }
+    let mut ear = Ear::open(&app, &visitor, "?after=3").await;
+    let conversations = app.get("/v1/conversations?shop=demo").await.json();
+    let id = conversations["conversations"][0]["customer_id"].as_str().unwrap().to_owned();
+    let erased = app.send(Method::DELETE, &format!("/v1/customers/{id}?shop=demo&channel=chat"), "").await;
+    assert_eq!(erased.status, 200, "{}", erased.body);
+    say(&app, &visitor, "m-new", "可以退货吗").await;
+    assert_eq!(ear.next().await["id"], "m-new");
+    assert_eq!(said(&read(&app, &visitor, "?after=3").await)[0], ("customer", "m-new"));
+}
+
+#[tokio::test]
+async fn only_so_many_chats_listen_at_once() {
+    let app = Plan::shop().with_config(&format!("{QUICK}[limits]\nstreams = 2\n")).start().await;
+    let visitor = session(&app).await;
+    let (one, two) = (Ear::open(&app, &visitor, "").await, Ear::open(&app, &visitor, "").await);
+    let events = || app.send_as(Some(&visitor), Method::GET, "/chat/chat/events", "");
+    events().await.problem(503, "a third");
+    drop((one, two));
+    for _ in 0..100 {
+        let url = format!("{}/chat/chat/events", app.base);
+        if client().get(url).bearer_auth(&visitor).send().await.unwrap().status() == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("a place is free again");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use crate::conversation::incident::Incident;
 use crate::conversation::outgoing::{Outgoing, PushState};
 use crate::conversation::store::batch::Arrival;
 use crate::conversation::store::{
-    Answer, ConversationFilter, Decide, Due, EndpointState, Erased, Push, PushRow, Recorded, Settled, Store,
+    Answer, ConversationFilter, Decide, Due, EndpointState, Erased, Leases, Push, PushRow, Recorded, Settled, Store,
     StoreError, StoredConversation, StoredEvent, StoredRound, Told,
 };
 
@@ -241,8 +241,8 @@ impl Store for EngineStore {
         patient(self.told(incident))
     }
 
-    fn claim<'a>(&'a self, now: Timestamp, lease: Timestamp, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>> {
-        patient(self.claim(now, lease, limit, busy))
+    fn claim<'a>(&'a self, now: Timestamp, leases: Leases, limit: u32, busy: &'a [&'a str]) -> Answer<'a, Vec<Push>> {
+        patient(self.claim(now, leases, limit, busy))
     }
 
     fn settle<'a>(&'a self, settled: &'a [(String, Settled)], now: Timestamp) -> Answer<'a, ()> {

@@ -8,7 +8,7 @@ use sqlx::query_builder::QueryBuilder;
 use super::{Db, EngineStore, SKIP_LOCKED, Transaction, millis, optional, portions, timestamp};
 use crate::conversation::event::ConversationKey;
 use crate::conversation::outgoing::{FailureClass, Outgoing, PushState};
-use crate::conversation::store::{EndpointState, Push, PushRow, Settled, StoreError};
+use crate::conversation::store::{EndpointState, Leases, Push, PushRow, Settled, StoreError};
 
 type DbRow = <Db as sqlx::Database>::Row;
 
@@ -65,7 +65,7 @@ impl EngineStore {
     pub(super) async fn claim(
         &self,
         now: Timestamp,
-        lease: Timestamp,
+        leases: Leases,
         limit: u32,
         busy: &[&str],
     ) -> Result<Vec<Push>, StoreError> {
@@ -76,8 +76,12 @@ impl EngineStore {
             return Ok(Vec::new());
         }
         let mut transaction = self.writing().await?;
-        let mut claim = QueryBuilder::<Db>::new("UPDATE outbox SET due_at = ");
-        claim.push_bind(millis(lease)).push(", attempts = attempts + 1 WHERE seq IN (SELECT o.seq FROM outbox o");
+        let mut claim = QueryBuilder::<Db>::new("UPDATE outbox SET due_at = CASE WHEN endpoint LIKE 'channel:%' THEN ");
+        claim
+            .push_bind(millis(leases.account))
+            .push(" ELSE ")
+            .push_bind(millis(leases.webhook))
+            .push(" END, attempts = attempts + 1 WHERE seq IN (SELECT o.seq FROM outbox o");
         push_due(&mut claim, now, busy);
         claim.push(
             " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.state = 'pending' AND p.channel = o.channel
