@@ -11,7 +11,7 @@ use yingda::channel::hook::Request;
 use super::meta::{EVERYTHING_IS_UNSURE, UNSURE};
 use super::{history, platform, pushes, quiet, start};
 use crate::clients::{node, plays, python};
-use crate::harness::{Answer as HttpAnswer, TestApp};
+use crate::harness::{Answer as HttpAnswer, Plan, TestApp};
 use crate::stand_in::{Answer, StandIn};
 
 fn account(api: &StandIn) -> String {
@@ -207,5 +207,37 @@ async fn lines_own_libraries_play_line_and_would_send_what_we_send() {
             theirs.as_object_mut().unwrap().remove("notificationDisabled");
             assert_eq!(ours.json(), theirs);
         }
+    }
+}
+
+#[tokio::test]
+async fn two_accounts_of_two_shops_do_not_know_of_each_other() {
+    let api = platform().await;
+    let account = |name: &str, secret: &str| {
+        format!(
+            "[[channels]]\nname = \"{name}\"\nshop = \"{name}\"\ntype = \"line\"\nallow_private = true\ndebounce_ms = 0\n\
+             channel_secret = \"{secret}\"\nchannel_access_token = \"token of {name}\"\napi_url = \"{}\"\n",
+            api.base()
+        )
+    };
+    let shops = "[shops.a]\n[shops.b]\n";
+    let config = format!("{}{}{shops}", account("a", "channel_secret"), account("b", "another_secret"));
+    let app = Plan::shop().with_config(&config).start().await;
+    let body = json!({ "destination": "U", "events": [text("1", "什么时候发货")] }).to_string();
+    let post = async |account: &str, key: &[u8]| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(body.as_bytes());
+        let signed = STANDARD.encode(mac.finalize().into_bytes());
+        app.hook(account, &[("x-line-signature", &signed)], body.clone()).await.status
+    };
+    assert_eq!(post("b", b"channel_secret").await, 401, "signed for the other");
+    assert_eq!((post("a", b"channel_secret").await, post("b", b"another_secret").await), (200, 200));
+    let mut tokens: Vec<String> =
+        api.after(2).await.iter().map(|call| call.header("authorization").to_owned()).collect();
+    tokens.sort();
+    assert_eq!(tokens, ["Bearer token of a", "Bearer token of b"], "one message id, two accounts, two answers");
+    for shop in ["a", "b"] {
+        let path = format!("/v1/conversations/U1/events?shop={shop}&channel={shop}");
+        assert_eq!(app.get(&path).await.json()["events"].as_array().unwrap().len(), 1);
     }
 }
