@@ -9,12 +9,13 @@ use tokio::task::JoinSet;
 
 use super::{Bot, BotError};
 use crate::channel::account::Account;
+use crate::channel::call::Undelivered;
 use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
 use crate::conversation::desk::Agent;
 use crate::conversation::event::{ConversationKey, InboundEvent};
 use crate::conversation::inbound::id;
 use crate::conversation::phase::Phase;
-use crate::conversation::store::{StoreError, StoredDecision};
+use crate::conversation::store::{Settled, StoreError, StoredDecision};
 use crate::reply::policy::Delivery;
 
 /// Longest wait for a decision that goes out in the answer to the request. Platforms hang up after five seconds and ask
@@ -105,11 +106,25 @@ impl Bot {
                 Ok(account.channel().acknowledge(&[], &moment))
             }
             Heard::Events(said) => {
+                self.mark_undelivered(account, request.body, moment.now).await?;
                 let taken = self.take_in_time(account, said, moment.now, text_chars).await?;
                 let recorded: Vec<Recorded<'_>> = taken.iter().map(Taken::recorded).collect();
                 Ok(account.channel().acknowledge(&recorded, &moment))
             }
         }
+    }
+
+    /// Has the outbox show what the platform took and could not bring.
+    async fn mark_undelivered(&self, account: &Account, body: &[u8], now: Timestamp) -> Result<(), HookError> {
+        let undelivered = account.channel().undelivered(body).into_iter();
+        let settled: Vec<(String, Settled)> = undelivered
+            .map(|Undelivered { id, failure }| {
+                (id, Settled::Undelivered { error: failure.why().to_owned(), class: failure.class() })
+            })
+            .collect();
+        metrics::counter!("yingda_pushes_total", "endpoint" => account.endpoint(), "outcome" => "undelivered")
+            .increment(settled.len() as u64);
+        Ok(self.store.settle(&settled, now).await?)
     }
 
     async fn take_in_time(

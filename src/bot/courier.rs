@@ -145,7 +145,9 @@ impl Courier {
             Settled::Sent => "sent",
             Settled::Retry { class: FailureClass::Retry, .. } => "retry",
             Settled::Dead { class: FailureClass::Retry | FailureClass::GivenUp, .. } => "dead",
-            Settled::Retry { class, .. } | Settled::Dead { class, .. } => class.name(),
+            Settled::Retry { class, .. } | Settled::Dead { class, .. } | Settled::Undelivered { class, .. } => {
+                class.name()
+            }
             Settled::Dropped { .. } => "dropped",
         };
         metrics::counter!("yingda_pushes_total", "endpoint" => push.outgoing.endpoint.clone(), "outcome" => name)

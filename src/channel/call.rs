@@ -207,6 +207,15 @@ impl Failure {
     }
 }
 
+/// A message that the platform had taken and could not bring after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// [`Message::id`], which the call told the platform.
+    pub id: String,
+    /// Why.
+    pub failure: Failure,
+}
+
 /// An access token that was granted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use self::call::{Call, CallAnswer, Failure, Inbox, Message, Tokens};
+use self::call::{Call, CallAnswer, Failure, Inbox, Message, Tokens, Undelivered};
 use self::hook::{Answer, Heard, Moment, Recorded, Refusal, Request};
 pub use self::platform::PLATFORMS;
 use self::platform::web;
@@ -84,6 +84,11 @@ pub trait Channel: Debug + Send + Sync {
     /// [`Failure`] when it did not.
     fn judge(&self, answer: &CallAnswer) -> Result<(), Failure> {
         answer.by_status()
+    }
+
+    /// What a posted body, which [`Channel::hear`] has believed, tells of messages that were taken before.
+    fn undelivered(&self, _body: &[u8]) -> Vec<Undelivered> {
+        Vec::new()
     }
 
     /// How access tokens are got, where they expire.

@@ -3,6 +3,7 @@
 //! <https://developers.facebook.com/docs/graph-api/webhooks/getting-started>,
 //! <https://developers.facebook.com/docs/graph-api/guides/error-handling>
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -105,6 +106,23 @@ pub(super) enum Fault {
     Rate(&'static str),
 }
 
+/// An error that Meta does not document, or not here.
+const UNKNOWN: Fault = Fault::Never("not a code that is known here");
+
+impl Fault {
+    /// As a failure; `code` tells which it was, for people.
+    fn failure(self, code: &str, after: Option<SignedDuration>) -> Failure {
+        let why = |what: &str| format!("{code}: {what}");
+        match self {
+            Self::Later(what) => Failure::Retry { after, why: why(what) },
+            Self::Mend(what) => Failure::Access { why: why(what) },
+            Self::Never(what) => Failure::GiveUp { why: why(what) },
+            Self::Window(what) => Failure::WindowClosed { why: why(what) },
+            Self::Rate(what) => Failure::Quota { after: Some(after.unwrap_or_default()), why: why(what) },
+        }
+    }
+}
+
 /// Codes that mean the same on all of Meta's platforms.
 ///
 /// <https://developers.facebook.com/docs/graph-api/guides/error-handling>,
@@ -133,19 +151,17 @@ pub(super) fn judge(answer: &CallAnswer, own: fn(i64, i64) -> Option<Fault>) -> 
     let (Err(plain), Some(code)) = (&by_status, error["code"].as_i64()) else { return by_status };
     let subcode = error["error_subcode"].as_i64().unwrap_or_default();
     let is_transient = || (error["is_transient"] == true).then_some(Fault::Later("Meta cannot do it now"));
-    let why = |what: &str| format!("status {}, code {code}, subcode {subcode}: {what}", answer.status);
-    let after = answer.retry_after;
+    let why = format!("status {}, code {code}, subcode {subcode}", answer.status);
     Err(match own(code, subcode).or_else(|| common(code)).or_else(is_transient) {
-        Some(Fault::Later(what)) => Failure::Retry { after, why: why(what) },
-        Some(Fault::Mend(what)) => Failure::Access { why: why(what) },
-        Some(Fault::Never(what)) => Failure::GiveUp { why: why(what) },
-        Some(Fault::Window(what)) => Failure::WindowClosed { why: why(what) },
-        Some(Fault::Rate(what)) => Failure::Quota { after: Some(after.unwrap_or_default()), why: why(what) },
-        None if matches!(plain, Failure::GiveUp { .. }) => {
-            Failure::GiveUp { why: why("not a code that is known here") }
-        }
+        Some(fault) => fault.failure(&why, answer.retry_after),
+        None if matches!(plain, Failure::GiveUp { .. }) => UNKNOWN.failure(&why, None),
         None => return by_status,
     })
+}
+
+/// What an error means that is told later, when the call itself had gone well.
+pub(super) fn told_later(code: i64, own: fn(i64, i64) -> Option<Fault>) -> Failure {
+    own(code, 0).or_else(|| common(code)).unwrap_or(UNKNOWN).failure(&format!("told later, code {code}"), None)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::meta::{self, Fault, Id};
-use crate::channel::call::{Call, CallAnswer, Failure, Message};
+use crate::channel::call::{Call, CallAnswer, Failure, Message, Undelivered};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
 use crate::channel::signature::Key;
 use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
@@ -65,6 +65,31 @@ struct Notice {
     messages: Vec<Value>,
     /// What a human wrote in the WhatsApp Business app or on a linked device.
     message_echoes: Vec<Value>,
+    /// What became of messages that were sent.
+    statuses: Vec<Value>,
+}
+
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status>
+#[derive(Deserialize)]
+struct Status {
+    status: String,
+    /// What the call had told.
+    biz_opaque_callback_data: String,
+    #[serde(default)]
+    errors: Vec<Coded>,
+}
+
+#[derive(Deserialize)]
+struct Coded {
+    code: i64,
+}
+
+impl Status {
+    fn undelivered(self) -> Option<Undelivered> {
+        let code = self.errors.first().map_or(0, |error| error.code);
+        let id = self.biz_opaque_callback_data;
+        (self.status == "failed").then(|| Undelivered { id, failure: meta::told_later(code, fault) })
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -199,16 +224,20 @@ fn by_agent(echo: Value) -> Option<Said> {
 }
 
 impl WhatsApp {
-    /// What a change says; nothing where it is about another telephone number of the business.
-    fn said(&self, change: Change) -> Vec<Said> {
-        let Notice { metadata, contacts, messages, message_echoes } =
-            Notice::deserialize(change.value).unwrap_or_default();
-        if !self.phone_number_id.is(&metadata.phone_number_id) {
-            return Vec::new();
-        }
-        let customers = messages.into_iter().filter_map(|message| by_customer(message, &contacts));
-        customers.chain(message_echoes.into_iter().filter_map(by_agent)).collect()
+    /// What is told about this telephone number of the business.
+    fn notices(&self, body: &[u8]) -> Result<impl Iterator<Item = Notice>, Refusal> {
+        let entries: Vec<Entry> = meta::entries(body, "whatsapp_business_account")?;
+        let changes = entries.into_iter().flat_map(|entry| entry.changes);
+        let notices = changes.filter_map(|change| Notice::deserialize(change.value).ok());
+        Ok(notices.filter(|notice| self.phone_number_id.is(&notice.metadata.phone_number_id)))
     }
+}
+
+/// What customers and agents said.
+fn said(notice: Notice) -> Vec<Said> {
+    let Notice { contacts, messages, message_echoes, .. } = notice;
+    let customers = messages.into_iter().filter_map(|message| by_customer(message, &contacts));
+    customers.chain(message_echoes.into_iter().filter_map(by_agent)).collect()
 }
 
 fn shortened(text: &str, longest: usize) -> String {
@@ -281,15 +310,19 @@ impl Channel for WhatsApp {
         if let Some(answer) = meta::verify(request, &self.app_secret, &self.verify_token)? {
             return Ok(Heard::Answer(answer));
         }
-        let entries: Vec<Entry> = meta::entries(request.body, "whatsapp_business_account")?;
-        let changes = entries.into_iter().flat_map(|entry| entry.changes);
-        Ok(Heard::Events(changes.flat_map(|change| self.said(change)).collect()))
+        Ok(Heard::Events(self.notices(request.body)?.flat_map(said).collect()))
+    }
+
+    fn undelivered(&self, body: &[u8]) -> Vec<Undelivered> {
+        let statuses = self.notices(body).into_iter().flatten().flat_map(|notice| notice.statuses);
+        statuses.filter_map(|status| Status::deserialize(status).ok()?.undelivered()).collect()
     }
 
     fn text_limit(&self) -> TextLimit {
         TextLimit { unit: Unit::Utf16, longest: 4_096, parts: 5 }
     }
 
+    /// What stands in `biz_opaque_callback_data` comes back with the message's statuses.
     fn call(&self, push: &Message, _: &str, _: &Moment) -> Result<Option<Call>, Failure> {
         let mut body = json!({ "messaging_product": "whatsapp", "recipient_type": "individual" });
         let is_telephone = push.customer_id.chars().all(|c| c.is_ascii_digit());
@@ -298,6 +331,7 @@ impl Channel for WhatsApp {
             Some(menu) => ("interactive", menu),
             None => ("text", json!({ "preview_url": false, "body": push.text })),
         };
+        body["biz_opaque_callback_data"] = json!(push.id);
         body["type"] = json!(kind);
         body[kind] = content;
         let url = format!("{}/{}/{}/messages", self.api_url, self.api_version, self.phone_number_id.0);

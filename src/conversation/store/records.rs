@@ -174,6 +174,13 @@ pub enum Settled {
         /// Of what kind that was.
         class: FailureClass,
     },
+    /// It had been taken, and is given up all the same.
+    Undelivered {
+        /// Why.
+        error: String,
+        /// Of what kind that was.
+        class: FailureClass,
+    },
     /// It is not needed any more.
     Dropped {
         /// Why.

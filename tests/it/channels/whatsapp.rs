@@ -291,3 +291,32 @@ async fn pywa_plays_whatsapp_and_would_send_what_we_send() {
         assert_eq!((&sent["path"], &sent["body"]), (&json!("/v25.0/106540352242922/messages"), ours));
     }
 }
+
+#[tokio::test]
+async fn what_was_taken_and_did_not_arrive_is_seen_in_the_outbox() {
+    let api = platform().await;
+    let app = app(&api).await;
+    post(&app, "whatsapp", &question("wamid.1")).await;
+    let call = api.after(1).await[0].json();
+    let sent = pushes(&app, "sent", 1).await[0]["id"].clone();
+    assert_eq!(call["biz_opaque_callback_data"], sent);
+    let report = |status: &str, id: &Value, code: i64| {
+        json!({ "field": "messages", "value": { "metadata": { "phone_number_id": "106540352242922" }, "statuses": [{
+            "id": "wamid.out", "status": status, "timestamp": "1750000000", "recipient_id": CUSTOMER,
+            "errors": [{ "code": code, "title": "to +8613800138000", "message": "Re-engagement message" }],
+            "biz_opaque_callback_data": id }] } })
+    };
+    for notice in [report("delivered", &sent, 0), report("failed", &json!("msg_unknown"), 131_047)] {
+        assert_eq!(post(&app, "whatsapp", &notification(&[notice])).await.status, 200);
+    }
+    assert_eq!(pushes(&app, "sent", 1).await.len(), 1);
+    // A report and a question in one notification: both are heard.
+    let both =
+        notification(&[report("failed", &sent, 131_047), change(&[text("wamid.2", "8613900139000", "什么时候发货")])]);
+    assert_eq!(post(&app, "whatsapp", &both).await.status, 200);
+    let failed = &pushes(&app, "dead", 1).await[0];
+    assert_eq!((&failed["id"], &failed["failure"]), (&sent, &json!("window_closed")));
+    let why = failed["error"].as_str().unwrap();
+    assert!(why.contains("told later, code 131047") && !why.contains("138"), "{why}");
+    assert_eq!(api.after(2).await.len(), 2);
+}

@@ -118,11 +118,22 @@ impl EngineStore {
             let (state, due, reason, class) = match settled {
                 Settled::Sent => (PushState::Sent, now, None, None),
                 Settled::Retry { at, error, class } => (PushState::Pending, *at, Some(error), Some(class)),
-                Settled::Dead { error, class } => (PushState::Dead, now, Some(error), Some(class)),
+                Settled::Dead { error, class } | Settled::Undelivered { error, class } => {
+                    (PushState::Dead, now, Some(error), Some(class))
+                }
                 Settled::Dropped { reason } => (PushState::Dropped, now, Some(reason), None),
             };
-            let sql = "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
-                       WHERE id = $1 AND state = 'pending'";
+            // A platform may tell that it failed before the courier has told that it was taken.
+            let sql = match settled {
+                Settled::Undelivered { .. } => {
+                    "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
+                     WHERE id = $1 AND state IN ('pending', 'sent')"
+                }
+                _ => {
+                    "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
+                     WHERE id = $1 AND state = 'pending'"
+                }
+            };
             sqlx::query(sql)
                 .bind(id)
                 .bind(state.name())
