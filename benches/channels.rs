@@ -6,6 +6,7 @@
 //!
 //! - `--rate 500`: messages a second
 //! - `--seconds 20`: how long
+//! - `--at-most 20`: fail when the p99 of all is more, in milliseconds
 //! - `--store postgres://...`: in PostgreSQL; else in SQLite, in a temporary folder
 #![expect(
     clippy::unwrap_used,
@@ -14,7 +15,7 @@
     reason = "a measurement speaks and fails loudly"
 )]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::civil::date;
@@ -23,6 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use yingda::bot::courier::Courier;
 use yingda::bot::{Bot, clockwork, mailroom, now};
+use yingda::channel::platform::web::token;
 use yingda::channel::signature::{Key, sorted_sha1};
 use yingda::channel::wechat_crypto;
 use yingda::config::Config;
@@ -41,10 +43,11 @@ struct Options {
     rate: u64,
     seconds: u64,
     store: Option<String>,
+    at_most: Option<f64>,
 }
 
 fn options() -> Options {
-    let mut options = Options { rate: 500, seconds: 20, store: None };
+    let mut options = Options { rate: 500, seconds: 20, store: None, at_most: None };
     let mut given = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(name) = given.next() {
         let value = given.next().expect("every option has a value");
@@ -52,11 +55,15 @@ fn options() -> Options {
             "--rate" => options.rate = value.parse().expect("a number"),
             "--seconds" => options.seconds = value.parse().expect("a number"),
             "--store" => options.store = Some(value),
+            "--at-most" => options.at_most = Some(value.parse().expect("milliseconds")),
             _ => panic!("unknown option {name}"),
         }
     }
     options
 }
+
+/// What the tokens of the web chat's visitors are made with.
+static VISITOR_KEY: OnceLock<Key> = OnceLock::new();
 
 /// A platform's message number `n`: path with query, headers, body.
 type Request = (String, Vec<(&'static str, String)>, String);
@@ -82,9 +89,10 @@ fn generic(n: u64) -> Request {
 }
 
 fn web(n: u64) -> Request {
-    let mut visitor = [0; 32];
+    let mut visitor = [0; 16];
     visitor[..8].copy_from_slice(&customer(n).to_le_bytes());
-    let headers = vec![("authorization", format!("Bearer {}", yingda::channel::platform::web::token(visitor)))];
+    let key = VISITOR_KEY.get().expect("it is set before the first message");
+    let headers = vec![("authorization", format!("Bearer {}", token(key, visitor)))];
     ("/chat/web/messages".to_owned(), headers, json!({ "message_id": format!("m-{n}"), "text": text(n) }).to_string())
 }
 
@@ -347,7 +355,11 @@ fn main() {
 
 async fn measure(options: &Options) {
     let folder = tempfile::tempdir().unwrap();
+    let names = |platforms: &mut dyn Iterator<Item = &'static str>| platforms.collect::<Vec<_>>();
+    let known = names(&mut yingda::channel::PLATFORMS.iter().map(|platform| platform.name));
+    assert_eq!(names(&mut PLATFORMS.iter().map(|(name, ..)| *name)), known, "all platforms are measured");
     let (base, bot) = serve(options, folder.path()).await;
+    drop(VISITOR_KEY.set(bot.visitor_key(bot.account("web").unwrap()).await.unwrap()));
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::new();
     // Numbers of another run would be redeliveries.
@@ -394,4 +406,8 @@ async fn measure(options: &Options) {
     println!("slowest of each second, ms: {}", worst.join(" "));
     let sent = bot.store().pushes(yingda::conversation::outgoing::PushState::Pending, None, 500).await.unwrap().len();
     println!("replies not brought yet: {sent}");
+    if let Some(most) = options.at_most {
+        let p99 = percentile(&all, 0.99);
+        assert!(p99 <= most, "p99 is {p99:.1} ms, at most {most} ms are wanted");
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
@@ -11,7 +11,7 @@ use super::{Bot, BotError};
 use crate::channel::account::Account;
 use crate::channel::call::Undelivered;
 use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
-use crate::conversation::desk::Agent;
+use crate::conversation::desk::{Agent, MOST_CAPACITY};
 use crate::conversation::event::{ConversationKey, InboundEvent};
 use crate::conversation::inbound::id;
 use crate::conversation::phase::Phase;
@@ -100,7 +100,7 @@ impl Bot {
     ) -> Result<Answer, HookError> {
         match account.channel().hear(request, &moment)? {
             Heard::Answer(answer) => Ok(answer),
-            Heard::Presence(present) => self.sit_down(account, present, moment.now).await,
+            Heard::Presence { present, at } => self.sit_down(account, present, at, moment.now).await,
             Heard::Fetch(fetch) => {
                 self.expect_mail(account, fetch).await?;
                 Ok(account.channel().acknowledge(&[], &moment))
@@ -198,7 +198,13 @@ impl Bot {
         Ok((taken, fault))
     }
 
-    async fn sit_down(&self, account: &Account, present: Present, now: Timestamp) -> Result<Answer, HookError> {
+    async fn sit_down(
+        &self,
+        account: &Account,
+        present: Present,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Answer, HookError> {
         let wrong = |what: String| HookError::Invalid(what);
         let agent = Agent {
             shop: account.shop.to_string(),
@@ -208,13 +214,29 @@ impl Bot {
             audiences: present.audiences,
             updated_at: now,
         };
-        self.store.put_agent(&agent).await?;
+        if self.is_latest(account, &agent.id, at.min(now.checked_add(AHEAD).unwrap_or(now))).await? {
+            self.store.put_agent(&agent).await?;
+        }
         Ok(Answer::json(&serde_json::json!({})))
+    }
+
+    /// Whether nothing later is known of an agent; a presence that is overheard and sent again must not bring them back.
+    async fn is_latest(&self, account: &Account, agent: &str, at: Timestamp) -> Result<bool, HookError> {
+        let (account, name) = (account.name.as_str(), format!("presence-{agent}"));
+        let states = self.store.account_state(account).await?;
+        let before = states.get(&name);
+        if before.and_then(|before| before.parse().ok()).is_some_and(|before: Timestamp| before > at) {
+            return Ok(false);
+        }
+        let (before, at) = (before.map(String::as_str), at.to_string());
+        // Where another request was quicker, this one is to be sent again.
+        let swapped = self.store.swap_account_state(account, &name, before, &at).await?;
+        if swapped { Ok(true) } else { Err(HookError::Late) }
     }
 }
 
-/// Conversations that anybody can hold at once.
-const MOST_CAPACITY: u32 = 1_000;
+/// So far may a clock that tells of presences be ahead of ours.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 impl Taken {
     fn recorded(&self) -> Recorded<'_> {

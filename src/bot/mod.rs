@@ -15,6 +15,7 @@ mod pushes;
 mod reading;
 mod sender;
 mod transcript;
+mod visitors;
 mod watch;
 mod wording;
 
@@ -33,6 +34,7 @@ use self::hearing::{Ear, read};
 use self::mailroom::Mail;
 use self::reading::Reading;
 pub use self::transcript::{Line, Side};
+use self::visitors::Visitors;
 pub use self::watch::Watch;
 use self::watch::Watchers;
 use self::wording::variables;
@@ -98,6 +100,7 @@ pub struct Bot {
     subscribers: Arc<[Subscriber]>,
     mail: Arc<Mail>,
     watchers: Arc<Watchers>,
+    visitors: Arc<Visitors>,
     /// Rung when a decision made pushes: the courier need not wait for its next look.
     outbox_bell: Arc<Notify>,
     hooks: Arc<Hooks>,
@@ -131,6 +134,7 @@ impl Bot {
             accounts: Arc::default(),
             mail: Arc::default(),
             watchers: Arc::default(),
+            visitors: Arc::default(),
             outbox_bell: Arc::default(),
             hooks: Arc::default(),
             digested: Arc::default(),

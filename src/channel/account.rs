@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::hook::Said;
-use super::{Channel, PLATFORMS, Platform};
+use super::{Channel, PLATFORMS, Platform, settings};
 use crate::conversation::event::{EventKind, Id, InboundEvent};
 use crate::conversation::inbound::{EventBody, EventFault, RESERVED};
 use crate::conversation::outgoing::{Subscriber, stable_id};
@@ -75,7 +75,7 @@ impl Account {
         let common: Table = COMMON.iter().filter_map(|key| Some(((*key).to_owned(), table.remove(*key)?))).collect();
         let named = common.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let wrong = |what: String| format!("[[channels]] `{named}`: {what}");
-        let common = Common::deserialize(Value::Table(common)).map_err(|error| wrong(error.message().to_owned()))?;
+        let common: Common = settings::read(common).map_err(&wrong)?;
         let platform = PLATFORMS.iter().find(|platform| platform.name == common.kind).ok_or_else(|| {
             let known: Vec<&str> = PLATFORMS.iter().map(|platform| platform.name).collect();
             wrong(format!("unknown type `{}`; types are {}", common.kind, known.join(", ")))

@@ -137,7 +137,12 @@ pub enum Heard {
     /// There is something to be fetched.
     Fetch(Fetch),
     /// An agent came, went or is busy.
-    Presence(Present),
+    Presence {
+        /// Who and what.
+        present: Present,
+        /// When whoever tells it says it was: an older one that comes again says nothing.
+        at: Timestamp,
+    },
 }
 
 /// What an agent says of themselves through a channel.

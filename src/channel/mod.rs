@@ -6,21 +6,19 @@ pub mod call;
 pub mod hook;
 pub mod platform;
 pub mod query;
+pub mod settings;
 pub mod signature;
 pub mod wechat_crypto;
 pub mod xml;
 
 use std::fmt::Debug;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use toml::{Table, Value};
+use toml::Table;
 
 use self::call::{Call, CallAnswer, Failure, Inbox, Message, Tokens, Undelivered};
 use self::hook::{Answer, Heard, Moment, Recorded, Refusal, Request};
 pub use self::platform::PLATFORMS;
 use self::platform::web;
-use self::signature::EmptyKey;
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::TextLimit;
 
@@ -97,7 +95,7 @@ pub trait Channel: Debug + Send + Sync {
     }
 
     /// How its own pages look, where customers chat through this service itself.
-    fn page(&self) -> Option<web::Page<'_>> {
+    fn page(&self) -> Option<web::Look<'_>> {
         None
     }
 
@@ -105,77 +103,4 @@ pub trait Channel: Debug + Send + Sync {
     fn inbox(&self) -> Option<&dyn Inbox> {
         None
     }
-}
-
-/// A setting that is never shown: an access token, a password.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "String")]
-struct Hidden(String);
-
-impl TryFrom<String> for Hidden {
-    type Error = EmptyKey;
-
-    fn try_from(text: String) -> Result<Self, EmptyKey> {
-        if text.trim().is_empty() { Err(EmptyKey) } else { Ok(Self(text)) }
-    }
-}
-
-impl Debug for Hidden {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hidden(..)")
-    }
-}
-
-impl Hidden {
-    fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// An address that paths are appended to, without a slash at its end.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct ApiUrl(String);
-
-/// A text that is no address of an API.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("an address begins with https:// (or http:// on your own network)")]
-struct NoUrl;
-
-impl TryFrom<String> for ApiUrl {
-    type Error = NoUrl;
-
-    fn try_from(url: String) -> Result<Self, NoUrl> {
-        let known = ["https://", "http://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
-        if known { Ok(Self(url.trim_end_matches('/').to_owned())) } else { Err(NoUrl) }
-    }
-}
-
-impl ApiUrl {
-    /// The address that a platform documents.
-    fn of(url: &str) -> Self {
-        Self(url.to_owned())
-    }
-
-    fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for ApiUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Reads the settings of an account. An error never repeats a value, which may be a secret.
-fn settings<T: DeserializeOwned>(table: Table) -> Result<T, String> {
-    T::deserialize(Value::Table(table)).map_err(|error| {
-        let message = error.message();
-        let repeats = message.starts_with("invalid type") || message.starts_with("invalid value");
-        match message.split_once(", expected ").filter(|_| repeats) {
-            Some((_, expected)) => format!("a setting is not as it should be: expected {expected}"),
-            None => message.to_owned(),
-        }
-    })
 }

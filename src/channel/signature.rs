@@ -81,7 +81,13 @@ impl Signature {
         hex::encode_upper(self.0)
     }
 
-    /// Base64 with padding: LINE, Zendesk, Shopify.
+    /// Its first 16 bytes.
+    #[must_use]
+    pub fn half(&self) -> [u8; 16] {
+        self.0.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// Base64 with padding: LINE.
     #[must_use]
     pub fn base64(&self) -> String {
         STANDARD.encode(self.0)

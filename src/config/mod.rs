@@ -17,6 +17,7 @@ use self::tokens::{RawToken, environment_tokens, file_token};
 pub use self::tokens::{Role, Token, TokenHash, hash_token};
 
 use crate::channel::account::Account;
+use crate::channel::settings;
 use crate::conversation::outgoing::{PushKind, Subscriber, Webhook, is_wanted};
 use crate::reply::policy::{Delivery, ShopPolicy};
 use crate::semantic::SemanticConfig;
@@ -137,7 +138,7 @@ impl Config {
         // The parser's own report quotes the line, which may hold a key.
         let raw: RawConfig = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            wrong(format!("line {line}: {}", error.message()))
+            wrong(format!("line {line}: {}", settings::fault(&error)))
         })?;
         let mut shops = Shops::read(raw.defaults, raw.shops).map_err(wrong)?;
         let tables = if raw.channels.is_empty() && shops.are_any() { vec![first_chat()] } else { raw.channels };
@@ -325,8 +326,15 @@ mod tests {
         for (text, says) in [
             ("type = \"line\"", "missing field"),
             ("type = \"lime\"", "types are generic"),
-            ("type = \"line\"\nchannel_secret = \"\"\nchannel_access_token = \"t\"", "empty"),
-            ("type = \"line\"\nchannel_secret = [\"hush\"]\nchannel_access_token = \"t\"", "a string"),
+            (
+                "type = \"line\"\nchannel_secret = \"\"\nchannel_access_token = \"t\"",
+                "`channel_secret`: the secret is empty",
+            ),
+            (
+                "type = \"line\"\nchannel_secret = [\"hush\"]\nchannel_access_token = \"t\"",
+                "`channel_secret`: not as it should be, expected a string",
+            ),
+            ("type = [\"hush\"]", "`type`: not as it should be"),
             ("type = \"line\"\nchannel_secrets = \"hush\"", "channel_secret"),
             ("type = \"generic\"\nsecret = \"hush\"", "whsec_"),
         ] {
@@ -338,6 +346,20 @@ mod tests {
         assert!(Config::parse("test", &twice).unwrap_err().to_string().contains("twice"));
         let stranger = "[shops.b]\n[[channels]]\nname = \"a\"\nshop = \"s\"\ntype = \"web\"\n";
         assert!(Config::parse("test", stranger).unwrap_err().to_string().contains("[shops.s]"));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_not_repeated() {
+        for (text, says) in [
+            ("[[webhooks]]\nsecret = 20211", "line 2: "),
+            ("[[webhooks]]\nevents = [\"20211\"]", "expected one of"),
+            ("[semantic]\nkey = 20211", "line 2: "),
+            ("[[tokens]]\nrole = \"20211\"", "line 2: "),
+            ("[shops.a]\nregreet_hours = \"20211\"", "`regreet_hours`: not as it should be"),
+        ] {
+            let fault = Config::parse("test", text).unwrap_err().to_string();
+            assert!(fault.contains(says) && !fault.contains("20211"), "{fault}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::channel::account::Account;
+use crate::channel::settings;
 use crate::outbound::facts::FactsConfig;
 use crate::reply::policy::{ChannelPolicy, Delivery, ShopPolicy};
 
@@ -100,8 +101,8 @@ impl Shops {
 
 fn shop(mut table: Table) -> Result<Shop, String> {
     let facts = table.remove("facts").map(FactsConfig::deserialize).transpose();
-    let facts = facts.map_err(|error| format!("facts: {}", error.message()))?;
-    let policy = ShopPolicy::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())?;
+    let facts = facts.map_err(|error| format!("facts: {}", settings::fault(&error)))?;
+    let policy = ShopPolicy::deserialize(Value::Table(table)).map_err(|error| settings::fault(&error))?;
     if !policy.thresholds.are_confidences() {
         return Err("thresholds are confidences: write values from 0 to 1".to_owned());
     }

@@ -18,6 +18,9 @@ pub enum Presence {
     Away,
 }
 
+/// Most conversations that an agent can hold.
+pub const MOST_CAPACITY: u32 = 1_000;
+
 /// An agent 客服 of one shop; always a human.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {

@@ -12,6 +12,12 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// A text cut to so many units, 16 at least, with an ellipsis where something is missing.
+    #[must_use]
+    pub fn cut(self, text: &str, longest: usize) -> String {
+        TextLimit { unit: self, longest, parts: 1 }.split(text).pop().unwrap_or_default()
+    }
+
     fn of(self, c: char) -> usize {
         match self {
             Self::Bytes => c.len_utf8(),

@@ -13,14 +13,11 @@ use super::body::{JsonBody, PathId};
 use super::error::{ApiError, Problem};
 use super::params::{MOST_ROWS, OfShop, Params};
 use crate::bot::now;
-use crate::conversation::desk::{Agent, Presence, Seat, Share};
+use crate::conversation::desk::{Agent, MOST_CAPACITY, Presence, Seat, Share};
 use crate::conversation::inbound::id;
 use crate::conversation::store::{ConversationFilter, StoredConversation};
 use crate::faq::Audience;
 use crate::faq::script::AgentsState;
-
-/// Most conversations that an agent can hold.
-const MOST_CAPACITY: u32 = 1_000;
 
 /// What an agent says of themselves.
 #[derive(Debug, Deserialize, ToSchema)]

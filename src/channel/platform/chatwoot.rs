@@ -12,8 +12,9 @@ use toml::Table;
 
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::{Key, same};
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::{TextLimit, Unit};
@@ -39,7 +40,7 @@ struct Settings {
     url_secret: Option<Hidden>,
     access_token: Hidden,
     #[serde(default = "cloud")]
-    base_url: String,
+    base_url: ApiUrl,
     account_id: Option<u64>,
     #[serde(default = "five_minutes")]
     tolerance_seconds: u64,
@@ -49,8 +50,8 @@ struct Settings {
     buttons: bool,
 }
 
-fn cloud() -> String {
-    "https://app.chatwoot.com".to_owned()
+fn cloud() -> ApiUrl {
+    ApiUrl::of("https://app.chatwoot.com")
 }
 
 fn five_minutes() -> u64 {
@@ -78,7 +79,7 @@ enum Proof {
 struct Chatwoot {
     proof: Proof,
     access_token: Hidden,
-    base_url: String,
+    base_url: ApiUrl,
     /// The only account that is heard; what stands for it where a webhook does not tell the account.
     account_id: Option<u64>,
     tolerance_seconds: u64,
@@ -152,7 +153,7 @@ impl Channel for Chatwoot {
 
 impl Chatwoot {
     fn read(table: Table) -> Result<Self, String> {
-        let settings: Settings = settings(table)?;
+        let settings: Settings = settings::read(table)?;
         let proof = match (settings.secret, settings.url_secret) {
             (Some(secret), None) => Proof::Signature(secret),
             (None, Some(secret)) if secret.as_str().chars().count() >= LEAST_URL_SECRET => Proof::Address(secret),
@@ -165,13 +166,10 @@ impl Chatwoot {
                     .to_owned());
             }
         };
-        if !settings.base_url.starts_with("https://") && !settings.base_url.starts_with("http://") {
-            return Err("`base_url` is where Chatwoot is reached, such as https://chat.example.com".to_owned());
-        }
         Ok(Self {
             proof,
             access_token: settings.access_token,
-            base_url: settings.base_url.trim_end_matches('/').to_owned(),
+            base_url: settings.base_url,
             account_id: settings.account_id,
             tolerance_seconds: settings.tolerance_seconds,
             text_chars: settings.text_chars.clamp(16, 150_000),

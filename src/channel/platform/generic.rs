@@ -9,7 +9,8 @@ use toml::Table;
 
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
-use crate::channel::{ApiUrl, Channel, Platform, settings};
+use crate::channel::settings::{self, ApiUrl};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::{TextLimit, Unit};
@@ -73,33 +74,35 @@ struct Data {
 
 impl Generic {
     fn read(table: Table) -> Result<Self, String> {
-        let settings: Settings = settings(table)?;
+        let settings: Settings = settings::read(table)?;
         let secrets = [Some(settings.secret), settings.previous_secret];
         let secrets = secrets.into_iter().flatten().map(|secret| secret.parse().map_err(|error| format!("{error}")));
         let text_chars = settings.text_chars.max(16);
         Ok(Self { secrets: secrets.collect::<Result<_, _>>()?, url: settings.url, text_chars })
     }
 
-    fn verified<'a>(&self, request: &'a Request<'_>, now: Timestamp) -> Result<&'a str, Refusal> {
+    /// The id and the time that are signed.
+    fn verified<'a>(&self, request: &'a Request<'_>, now: Timestamp) -> Result<(&'a str, Timestamp), Refusal> {
         let (id, signature) = (request.header("webhook-id"), request.header("webhook-signature"));
         let (Some(id), Some(signature)) = (id, signature) else { return Err(Refusal::Signature) };
         let timestamp = request.header("webhook-timestamp").and_then(|value| value.parse().ok());
         let timestamp: i64 = timestamp.ok_or(Refusal::Timestamp)?;
         verify(&self.secrets, id, timestamp, request.body, signature, now, TOLERANCE.unsigned_abs())
             .map_err(Refusal::from)?;
-        Ok(id)
+        Ok((id, Timestamp::from_second(timestamp).map_err(|_| Refusal::Timestamp)?))
     }
 }
 
 impl Channel for Generic {
     fn hear(&self, request: &Request<'_>, moment: &Moment) -> Result<Heard, Refusal> {
-        let id = self.verified(request, moment.now)?;
+        let (id, signed_at) = self.verified(request, moment.now)?;
         let event: Event = serde_json::from_slice(request.body)
             .map_err(|_| Refusal::Malformed("write {\"type\": ..., \"timestamp\": RFC 3339, \"data\": {...}}"))?;
         if event.kind == "presence" {
-            return Present::deserialize(event.data).map(Heard::Presence).map_err(|_| {
+            let present = Present::deserialize(event.data).map_err(|_| {
                 Refusal::Malformed("`data` of a presence has agent_id and presence (online, busy, away)")
-            });
+            })?;
+            return Ok(Heard::Presence { present, at: event.timestamp.unwrap_or(signed_at) });
         }
         let kind = EventKind::deserialize(Value::String(event.kind))
             .map_err(|_| Refusal::Malformed("unknown `type`; docs/channels/generic.md lists them"))?;

@@ -9,13 +9,13 @@ use serde_json::Value;
 use toml::Table;
 
 use super::marketplace::{
-    Grant, base, form, given, granted, joined, later, loose, nothing, some, text_of, told, too_fast, unknown,
-    unreadable,
+    Grant, form, given, granted, joined, later, loose, nothing, some, text_of, told, too_fast, unknown, unreadable,
 };
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::Key;
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 
@@ -41,9 +41,9 @@ struct Settings {
     seller_id: String,
     #[serde(default = "longest")]
     text_chars: usize,
-    api_url: String,
+    api_url: ApiUrl,
     #[serde(default = "auth")]
-    auth_url: String,
+    auth_url: ApiUrl,
 }
 
 /// How long a text may be is not documented.
@@ -51,8 +51,8 @@ fn longest() -> usize {
     1_000
 }
 
-fn auth() -> String {
-    "https://auth.lazada.com/rest".to_owned()
+fn auth() -> ApiUrl {
+    ApiUrl::of("https://auth.lazada.com/rest")
 }
 
 #[derive(Debug)]
@@ -63,8 +63,8 @@ struct Lazada {
     /// Empty: any seller's messages are taken.
     seller_id: String,
     text_chars: usize,
-    api_url: String,
-    auth_url: String,
+    api_url: ApiUrl,
+    auth_url: ApiUrl,
 }
 
 #[derive(Deserialize)]
@@ -148,7 +148,7 @@ fn recalled(said: Said) -> Said {
 
 impl Lazada {
     fn read(table: Table) -> Result<Self, String> {
-        let settings: Settings = settings(table)?;
+        let settings: Settings = settings::read(table)?;
         let key = Key::new(settings.app_secret.as_str().as_bytes()).map_err(|error| format!("app_secret: {error}"))?;
         Ok(Self {
             app_key: given("app_key", settings.app_key)?,
@@ -156,8 +156,8 @@ impl Lazada {
             grant: Grant::read(settings.access_token, settings.refresh_token)?,
             seller_id: settings.seller_id,
             text_chars: settings.text_chars.max(16),
-            api_url: base("api_url", &settings.api_url)?,
-            auth_url: base("auth_url", &settings.auth_url)?,
+            api_url: settings.api_url,
+            auth_url: settings.auth_url,
         })
     }
 
@@ -224,7 +224,7 @@ impl Channel for Lazada {
             ("txt", &message.text),
             ("access_token", self.grant.access(access)),
         ];
-        Ok(Some(self.signed(&self.api_url, "/im/message/send", &parameters, moment)))
+        Ok(Some(self.signed(self.api_url.as_str(), "/im/message/send", &parameters, moment)))
     }
 
     /// `code` is the gateway's, `err_code` and `success` are the chat's. Which `err_code`s there are is not documented.
@@ -255,7 +255,7 @@ impl Tokens for Lazada {
 
     fn ask(&self, last: Option<&Granted>, moment: &Moment) -> Call {
         let parameters = [("refresh_token", self.grant.refresh(last))];
-        self.signed(&self.auth_url, "/auth/token/refresh", &parameters, moment)
+        self.signed(self.auth_url.as_str(), "/auth/token/refresh", &parameters, moment)
     }
 
     /// `expires_in` is in seconds.
@@ -288,6 +288,6 @@ mod tests {
         ];
         let wanted = "4190D32361CFB9581350222F345CB77F3B19F0E31D162316848A2C1FFD5FAB4A";
         assert_eq!(channel.sign("/order/get", &parameters), wanted);
-        assert_eq!(channel.api_url, "https://api.lazada.sg/rest");
+        assert_eq!(channel.api_url.as_str(), "https://api.lazada.sg/rest");
     }
 }

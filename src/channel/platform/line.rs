@@ -9,15 +9,16 @@ use serde_json::{Value, json};
 
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::Key;
-use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::stable_id;
 use crate::conversation::parts::{TextLimit, Unit};
 
 /// `type = "line"`.
 pub const PLATFORM: Platform =
-    Platform { name: "line", title: "LINE", read: |table| Ok(Box::new(settings::<Line>(table)?)) };
+    Platform { name: "line", title: "LINE", read: |table| Ok(Box::new(settings::read::<Line>(table)?)) };
 
 /// Quick replies of a message, characters of their labels, and of the text that pressing one sends.
 const QUICK_REPLIES: (usize, usize, usize) = (13, 20, 300);
@@ -111,14 +112,10 @@ fn said(event: Event) -> Option<Said> {
     })
 }
 
-fn shortened(text: &str, longest: usize) -> String {
-    TextLimit { unit: Unit::Utf16, longest, parts: 1 }.split(text).pop().unwrap_or_default()
-}
-
 fn message(text: &str, options: &[String]) -> Value {
     let (most, label, sent) = QUICK_REPLIES;
     let item = |option: &String| {
-        let action = json!({ "type": "message", "label": shortened(option, label), "text": shortened(option, sent) });
+        let action = json!({ "type": "message", "label": Unit::Utf16.cut(option, label), "text": Unit::Utf16.cut(option, sent) });
         json!({ "type": "action", "action": action })
     };
     let mut message = json!({ "type": "text", "text": text });

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::channel::Hidden;
 use crate::channel::call::{Call, CallAnswer, Failure, Granted};
 use crate::channel::hook::{Heard, Moment};
+use crate::channel::settings::Hidden;
 use crate::conversation::outgoing::stable_id;
 
 /// How long to wait where a day's calls are used up: whose midnight counts is not told, so it is tried now and then.
@@ -108,12 +108,6 @@ pub(super) fn given(name: &str, text: String) -> Result<String, String> {
     }
 }
 
-/// An address that paths are appended to.
-pub(super) fn base(name: &str, url: &str) -> Result<String, String> {
-    let known = url.starts_with("https://") || url.starts_with("http://");
-    if known { Ok(url.trim_end_matches('/').to_owned()) } else { Err(format!("{name} begins with https://")) }
-}
-
 /// Parameters in the order of their names.
 pub(super) fn sorted<'a>(parameters: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut sorted = parameters.to_vec();
@@ -204,7 +198,6 @@ mod tests {
     #[test]
     fn a_shop_without_tokens_is_told_what_to_write() {
         assert!(Grant::read(None, None).unwrap_err().contains("access_token"));
-        assert!(base("api_url", "api.lazada.sg/rest").unwrap_err().contains("https://"));
         assert!(given("app_key", " ".to_owned()).unwrap_err().contains("app_key"));
     }
 

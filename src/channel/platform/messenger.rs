@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::meta::{self, Fault, Id};
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::Key;
-use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::PushKind;
 use crate::conversation::parts::{TextLimit, Unit};
@@ -21,14 +22,14 @@ use crate::conversation::parts::{TextLimit, Unit};
 pub const MESSENGER: Platform = Platform {
     name: "messenger",
     title: "Messenger",
-    read: |table| Ok(Box::new(Account { product: &PAGE, settings: settings(table)? })),
+    read: |table| Ok(Box::new(Account { product: &PAGE, settings: settings::read(table)? })),
 };
 
 /// `type = "instagram"`.
 pub const INSTAGRAM: Platform = Platform {
     name: "instagram",
     title: "Instagram",
-    read: |table| Ok(Box::new(Account { product: &PROFESSIONAL, settings: settings(table)? })),
+    read: |table| Ok(Box::new(Account { product: &PROFESSIONAL, settings: settings::read(table)? })),
 };
 
 /// In what the two differ.
@@ -215,13 +216,9 @@ fn by_customer(content: Content) -> (String, EventKind, String) {
     }
 }
 
-fn shortened(text: &str, longest: usize) -> String {
-    TextLimit { unit: Unit::Utf16, longest, parts: 1 }.split(text).pop().unwrap_or_default()
-}
-
 fn message(text: &str, options: &[String]) -> Value {
     let (most, title, payload) = QUICK_REPLIES;
-    let quick_reply = |option: &String| json!({ "content_type": "text", "title": shortened(option, title), "payload": shortened(option, payload) });
+    let quick_reply = |option: &String| json!({ "content_type": "text", "title": Unit::Utf16.cut(option, title), "payload": Unit::Utf16.cut(option, payload) });
     let mut message = json!({ "text": text });
     if !options.is_empty() {
         message["quick_replies"] = options.iter().take(most).map(quick_reply).collect();

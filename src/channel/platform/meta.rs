@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::channel::call::{CallAnswer, Failure};
 use crate::channel::hook::{Answer, Refusal, Request};
+use crate::channel::settings::{ApiUrl, Hidden};
 use crate::channel::signature::{Key, same};
-use crate::channel::{ApiUrl, Hidden};
 
 /// Where the Graph API is.
 pub(super) fn graph() -> ApiUrl {

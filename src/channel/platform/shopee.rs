@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use toml::Table;
 
 use super::marketplace::{
-    Grant, base, days_quota, encoded, given, granted, later, loose, nothing, some, text_of, told, too_fast, unknown,
+    Grant, days_quota, encoded, given, granted, later, loose, nothing, some, text_of, told, too_fast, unknown,
     unreadable, unwrapped,
 };
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::Key;
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 
@@ -48,7 +49,7 @@ struct Settings {
     #[serde(default = "longest")]
     text_chars: usize,
     #[serde(default = "api")]
-    api_url: String,
+    api_url: ApiUrl,
 }
 
 /// How long a text may be is not published.
@@ -56,8 +57,8 @@ fn longest() -> usize {
     1_000
 }
 
-fn api() -> String {
-    "https://partner.shopeemobile.com".to_owned()
+fn api() -> ApiUrl {
+    ApiUrl::of("https://partner.shopeemobile.com")
 }
 
 #[derive(Debug)]
@@ -70,7 +71,7 @@ struct Shopee {
     callback_url: String,
     own_user_ids: Vec<String>,
     text_chars: usize,
-    api_url: String,
+    api_url: ApiUrl,
 }
 
 #[derive(Deserialize)]
@@ -123,8 +124,8 @@ fn number(name: &str, text: &str) -> Result<u64, String> {
 
 impl Shopee {
     fn read(table: Table) -> Result<Self, String> {
-        let settings: Settings = settings(table)?;
-        base("callback_url", &settings.callback_url)?;
+        let settings: Settings = settings::read(table)?;
+        ApiUrl::try_from(settings.callback_url.clone()).map_err(|error| format!("callback_url: {error}"))?;
         Ok(Self {
             partner_id: number("partner_id", &settings.partner_id)?,
             key: settings.partner_key,
@@ -133,7 +134,7 @@ impl Shopee {
             callback_url: given("callback_url", settings.callback_url)?,
             own_user_ids: settings.own_user_ids.iter().map(text_of).collect(),
             text_chars: settings.text_chars.max(16),
-            api_url: base("api_url", &settings.api_url)?,
+            api_url: settings.api_url,
         })
     }
 

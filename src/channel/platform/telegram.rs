@@ -8,14 +8,15 @@ use serde_json::{Map, Value, json};
 
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::same;
-use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 
 /// `type = "telegram"`.
 pub const PLATFORM: Platform =
-    Platform { name: "telegram", title: "Telegram", read: |table| Ok(Box::new(settings::<Telegram>(table)?)) };
+    Platform { name: "telegram", title: "Telegram", read: |table| Ok(Box::new(settings::read::<Telegram>(table)?)) };
 
 /// Fields of a message by which it is something that a customer sent and no text. A message without any of them, and without a
 /// text, is a notice: somebody pinned something, set a timer.
@@ -215,7 +216,7 @@ mod tests {
 
     fn read(bot: &str, secret: &str) -> Result<Telegram, String> {
         let table = [("bot_token", bot), ("secret_token", secret)];
-        settings(table.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect())
+        settings::read(table.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect())
     }
 
     #[test]

@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 use toml::Table;
 
 use super::marketplace::{
-    Grant, base, days_quota, encoded, given, granted, joined, later, loose, nothing, some, text_of, told, too_fast,
-    unknown, unreadable,
+    Grant, days_quota, encoded, given, granted, joined, later, loose, nothing, some, text_of, told, too_fast, unknown,
+    unreadable,
 };
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::Key;
-use crate::channel::{Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 
@@ -53,9 +54,9 @@ struct Settings {
     #[serde(default = "longest")]
     text_chars: usize,
     #[serde(default = "api")]
-    api_url: String,
+    api_url: ApiUrl,
     #[serde(default = "auth")]
-    auth_url: String,
+    auth_url: ApiUrl,
     #[serde(default = "version", deserialize_with = "loose")]
     api_version: String,
 }
@@ -64,12 +65,12 @@ fn longest() -> usize {
     2_000
 }
 
-fn api() -> String {
-    "https://open-api.tiktokglobalshop.com".to_owned()
+fn api() -> ApiUrl {
+    ApiUrl::of("https://open-api.tiktokglobalshop.com")
 }
 
-fn auth() -> String {
-    "https://auth.tiktok-shops.com".to_owned()
+fn auth() -> ApiUrl {
+    ApiUrl::of("https://auth.tiktok-shops.com")
 }
 
 fn version() -> String {
@@ -96,8 +97,8 @@ struct TikTok {
     shop_id: String,
     shop_sender: Sender,
     text_chars: usize,
-    api_url: String,
-    auth_url: String,
+    api_url: ApiUrl,
+    auth_url: ApiUrl,
     api_version: String,
 }
 
@@ -140,7 +141,7 @@ struct From {
 
 impl TikTok {
     fn read(table: Table) -> Result<Self, String> {
-        let settings: Settings = settings(table)?;
+        let settings: Settings = settings::read(table)?;
         let key = Key::new(settings.app_secret.as_str().as_bytes()).map_err(|error| format!("app_secret: {error}"))?;
         Ok(Self {
             app_key: given("app_key", settings.app_key)?,
@@ -151,8 +152,8 @@ impl TikTok {
             shop_id: settings.shop_id,
             shop_sender: settings.shop_sender,
             text_chars: settings.text_chars.clamp(16, longest()),
-            api_url: base("api_url", &settings.api_url)?,
-            auth_url: base("auth_url", &settings.auth_url)?,
+            api_url: settings.api_url,
+            auth_url: settings.auth_url,
             api_version: given("api_version", settings.api_version)?,
         })
     }

@@ -6,20 +6,24 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use subtle::ConstantTimeEq;
 
 use crate::channel::call::{Call, Failure, Message};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
-use crate::channel::{Channel, Platform, settings};
+use crate::channel::settings;
+use crate::channel::signature::Key;
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::stable_id;
 use crate::conversation::parts::{TextLimit, Unit};
 
 /// `type = "web"`.
 pub const PLATFORM: Platform =
-    Platform { name: "web", title: "Web chat", read: |table| Ok(Box::new(settings::<Web>(table)?)) };
+    Platform { name: "web", title: "Web chat", read: |table| Ok(Box::new(settings::read::<Web>(table)?)) };
 
-/// Bytes of a visitor's token.
-const TOKEN: usize = 32;
+/// Random bytes of a visitor's token, and as many that prove that this service gave it: half of an HMAC-SHA256
+/// (RFC 2104, section 5).
+const HALF: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,7 +56,7 @@ impl Default for Web {
 
 /// How the pages of an account look and whom they serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<'a> {
+pub struct Look<'a> {
     /// What stands above the chat, when it is not the shop's name.
     pub title: Option<&'a str>,
     /// Sites that may show the chat in a frame, beside this service's own and loopback addresses.
@@ -67,17 +71,24 @@ struct Body {
     text: String,
 }
 
-/// A new visitor's token of random bytes, 43 characters.
+/// A new visitor's token, 43 characters: random bytes, signed by the account's key.
 #[must_use]
-pub fn token(random: [u8; TOKEN]) -> String {
-    URL_SAFE_NO_PAD.encode(random)
+pub fn token(key: &Key, random: [u8; HALF]) -> String {
+    let proof = key.sign(&[&random]).half();
+    URL_SAFE_NO_PAD.encode([random, proof].concat())
 }
 
-/// The conversation of who shows this token; none when it is no token.
+/// Whether it is a token that was made with this key.
 #[must_use]
-pub fn conversation(token: &str) -> Option<String> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    (bytes.len() == TOKEN).then(|| stable_id("web_", &[token]))
+pub fn is_ours(key: &Key, token: &str) -> bool {
+    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    bytes.split_at_checked(HALF).is_some_and(|(random, proof)| key.sign(&[random]).half().ct_eq(proof).into())
+}
+
+/// The conversation of who shows this token.
+#[must_use]
+pub fn conversation(token: &str) -> String {
+    stable_id("web_", &[token])
 }
 
 /// A message's id: two visitors may make the same one.
@@ -92,9 +103,10 @@ pub fn page_id<'a>(conversation: &str, id: &'a str) -> &'a str {
 }
 
 impl Channel for Web {
+    /// Whoever takes the request knows the account's key and has looked at the token.
     fn hear(&self, request: &Request<'_>, _: &Moment) -> Result<Heard, Refusal> {
         let shown = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        let visitor = shown.and_then(conversation).ok_or(Refusal::Signature)?;
+        let visitor = shown.map(conversation).ok_or(Refusal::Signature)?;
         let body: Body = serde_json::from_slice(request.body)
             .map_err(|_| Refusal::Malformed("write {\"message_id\": ..., \"text\": ...}"))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -125,9 +137,9 @@ impl Channel for Web {
         Ok(None)
     }
 
-    fn page(&self) -> Option<Page<'_>> {
+    fn page(&self) -> Option<Look<'_>> {
         let Self { title, origins, messages_per_minute } = self;
-        Some(Page { title: title.as_deref(), origins, messages_per_minute: *messages_per_minute })
+        Some(Look { title: title.as_deref(), origins, messages_per_minute: *messages_per_minute })
     }
 }
 
@@ -137,16 +149,22 @@ mod tests {
 
     #[test]
     fn a_token_names_one_conversation_and_cannot_be_told_from_it() {
-        let (one, other) = (token([1; TOKEN]), token([2; TOKEN]));
+        let key = Key::new(b"key").unwrap();
+        let (one, other) = (token(&key, [1; HALF]), token(&key, [2; HALF]));
         assert_eq!(one.len(), 43);
         assert_ne!(conversation(&one), conversation(&other));
-        assert!(!conversation(&one).unwrap().contains(&one));
+        assert!(!conversation(&one).contains(&one));
     }
 
     #[test]
-    fn what_is_no_token_names_none() {
-        for text in ["", "a", &"A".repeat(42), &"A".repeat(44), &"*".repeat(43), &token([1; TOKEN])[1..]] {
-            assert_eq!(conversation(text), None, "{text}");
+    fn what_was_not_made_with_the_key_is_no_token() {
+        let key = Key::new(b"key").unwrap();
+        let own = token(&key, [1; HALF]);
+        assert!(is_ours(&key, &own) && !is_ours(&Key::new(b"another").unwrap(), &own));
+        let changed = own.replace('A', "B");
+        assert_ne!(own, changed);
+        for text in ["", "a", &"A".repeat(42), &"A".repeat(43), &"A".repeat(44), &"*".repeat(43), &own[1..], &changed] {
+            assert!(!is_ours(&key, text), "{text}");
         }
     }
 }

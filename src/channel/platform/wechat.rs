@@ -13,10 +13,11 @@ use toml::Table;
 use super::wechat_api::{address, granted, read};
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
 use crate::channel::hook::{Answer, Heard, Moment, Recorded, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::{same_hex, sorted_sha1};
 use crate::channel::wechat_crypto::{Crypto, signature};
 use crate::channel::xml::{self, Fields, cdata};
-use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::{PushKind, stable_id};
 use crate::conversation::parts::{TextLimit, Unit};
@@ -83,7 +84,7 @@ struct Wechat {
 
 impl Wechat {
     fn read(table: Table) -> Result<Self, String> {
-        let settings: Settings = settings(table)?;
+        let settings: Settings = settings::read(table)?;
         let app_id = settings.app_id.clone().unwrap_or_default();
         if app_id.is_empty() && (settings.encoding_aes_key.is_some() || settings.app_secret.is_some()) {
             return Err("`encoding_aes_key` and `app_secret` need the `app_id` (wx...) beside them".to_owned());

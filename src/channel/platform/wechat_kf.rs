@@ -12,10 +12,11 @@ use toml::Table;
 use super::wechat_api::{address, granted, read};
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Inbox, Message, Page, Tokens};
 use crate::channel::hook::{Answer, Fetch, Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::same_hex;
 use crate::channel::wechat_crypto::{Crypto, CryptoError, signature};
 use crate::channel::xml;
-use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::EventKind;
 use crate::conversation::outgoing::{PushKind, stable_id};
 use crate::conversation::parts::{TextLimit, Unit};
@@ -187,7 +188,7 @@ fn not_delivered(fail_type: u32) -> String {
 
 impl WechatKf {
     fn read(table: Table) -> Result<Self, String> {
-        let settings: Settings = settings(table)?;
+        let settings: Settings = settings::read(table)?;
         let keys = [Some(&settings.encoding_aes_key), settings.previous_encoding_aes_key.as_ref()];
         let cryptos = keys.into_iter().flatten().map(|key| Crypto::new(key.as_str(), &settings.corp_id));
         let cryptos = cryptos

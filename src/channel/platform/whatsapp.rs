@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 use super::meta::{self, Fault, Id};
 use crate::channel::call::{Call, CallAnswer, Failure, Message, Undelivered};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::Key;
-use crate::channel::{ApiUrl, Channel, Hidden, Platform, settings};
+use crate::channel::{Channel, Platform};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::parts::{TextLimit, Unit};
 
 /// `type = "whatsapp"`.
 pub const PLATFORM: Platform =
-    Platform { name: "whatsapp", title: "WhatsApp", read: |table| Ok(Box::new(settings::<WhatsApp>(table)?)) };
+    Platform { name: "whatsapp", title: "WhatsApp", read: |table| Ok(Box::new(settings::read::<WhatsApp>(table)?)) };
 
 /// Characters of the text above buttons or a list. Meta's page gives a list more; sources do not agree.
 const BODY: usize = 1_024;
@@ -240,10 +241,6 @@ fn said(notice: Notice) -> Vec<Said> {
     customers.chain(message_echoes.into_iter().filter_map(by_agent)).collect()
 }
 
-fn shortened(text: &str, longest: usize) -> String {
-    TextLimit { unit: Unit::Utf16, longest, parts: 1 }.split(text).pop().unwrap_or_default()
-}
-
 fn fits(text: &str, longest: usize) -> bool {
     text.encode_utf16().count() <= longest
 }
@@ -268,16 +265,15 @@ fn interactive(message: &Message) -> Option<Value> {
     }
     let (most, title, id) = BUTTONS;
     if options.len() <= most && options.iter().all(|option| fits(option, title)) {
-        let button =
-            |option: &String| json!({ "type": "reply", "reply": { "id": shortened(option, id), "title": option } });
+        let button = |option: &String| json!({ "type": "reply", "reply": { "id": Unit::Utf16.cut(option, id), "title": option } });
         let action = json!({ "buttons": options.iter().map(button).collect::<Vec<_>>() });
         return Some(json!({ "type": "button", "body": { "text": text }, "action": action }));
     }
     let (most, title, description, id) = ROWS;
     let row = |option: &String| {
-        let mut row = json!({ "id": shortened(option, id), "title": shortened(option, title) });
+        let mut row = json!({ "id": Unit::Utf16.cut(option, id), "title": Unit::Utf16.cut(option, title) });
         if !fits(option, title) {
-            row["description"] = json!(shortened(option, description));
+            row["description"] = json!(Unit::Utf16.cut(option, description));
         }
         row
     };

@@ -7,7 +7,7 @@ use axum::http::header::{
 use axum::response::{IntoResponse, Response};
 
 use super::{App, account};
-use crate::channel::platform::web::Page;
+use crate::channel::platform::web::Look;
 use crate::http::error::ApiError;
 
 const PAGE: &str = include_str!("page.html");
@@ -38,7 +38,7 @@ pub(super) async fn page(State(app): State<App>, Path(name): Path<String>) -> Re
 }
 
 /// Who may show the page in a frame: the configured sites; without any, pages of this machine, for trying it.
-fn policy(page: &Page<'_>) -> String {
+fn policy(page: &Look<'_>) -> String {
     let frames = match page.origins {
         [] => "http://127.0.0.1:* http://localhost:*".to_owned(),
         origins => origins.join(" "),

@@ -22,7 +22,7 @@ use super::params::Params;
 use crate::bot::{HookError, Line, moment, now};
 use crate::channel::account::Account;
 use crate::channel::hook::{Refusal, Request};
-use crate::channel::platform::web::{self, Page, page_id};
+use crate::channel::platform::web::{self, Look, page_id};
 use crate::conversation::event::ConversationKey;
 
 /// Events that a page shows when it opens.
@@ -51,7 +51,7 @@ async fn first(State(app): State<App>) -> Result<Redirect, ApiError> {
 }
 
 /// The web chat account of this name, with its page.
-fn account<'a>(app: &'a App, name: &str) -> Result<(&'a Account, Page<'a>), ApiError> {
+fn account<'a>(app: &'a App, name: &str) -> Result<(&'a Account, Look<'a>), ApiError> {
     let found = app.bot.account(name).and_then(|account| Some((account, account.channel().page()?)));
     found.ok_or_else(|| ApiError::not_found("no web chat account of this name is configured"))
 }
@@ -71,7 +71,10 @@ impl FromRequestParts<App> for Visitor {
         let (account, _) = account(app, name)?;
         let shown = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        let conversation_id = web::conversation(token).ok_or_else(ApiError::no_session)?;
+        if !web::is_ours(&app.bot.visitor_key(account).await?, token) {
+            return Err(ApiError::no_session());
+        }
+        let conversation_id = web::conversation(token);
         let key =
             ConversationKey { channel: account.name.to_string(), shop: account.shop.to_string(), conversation_id };
         Ok(Self { key })
@@ -91,17 +94,17 @@ struct Session {
     (status = 404, description = "No such account", body = Problem, content_type = "application/problem+json"),
 ), security(()))]
 async fn sessions(State(app): State<App>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    account(&app, &name)?;
-    let mut random = [0; 32];
+    let (account, _) = account(&app, &name)?;
+    let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| ApiError::unavailable("the system gives no random bytes"))?;
-    let session = Session { session: web::token(random) };
+    let session = Session { session: web::token(&app.bot.visitor_key(account).await?, random) };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(session)).into_response())
 }
 
 /// What a visitor writes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "read by the channel; here for the API document")]
-struct Said {
+struct Written {
     /// Made by the page, the same when it is sent again: 1 to 64 letters, digits, `-` and `_`.
     message_id: String,
     text: String,
@@ -110,7 +113,7 @@ struct Said {
 /// Say something in a web chat
 ///
 /// The reply comes by `events` and `messages`.
-#[utoipa::path(post, path = "/chat/{account}/messages", tag = "channels", params(("account" = String, Path)), request_body = Said, responses(
+#[utoipa::path(post, path = "/chat/{account}/messages", tag = "channels", params(("account" = String, Path)), request_body = Written, responses(
     (status = 202, description = "Stored"),
     (status = 401, description = "No session is shown", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A value is missing or not valid", body = Problem, content_type = "application/problem+json"),
@@ -129,7 +132,7 @@ async fn say(
     }
     let text_chars = app.config.limits.text_chars;
     let too_long = || {
-        Said::deserialize(&mut serde_json::Deserializer::from_slice(&body))
+        Written::deserialize(&mut serde_json::Deserializer::from_slice(&body))
             .is_ok_and(|said| said.text.chars().count() > text_chars)
     };
     if too_long() {

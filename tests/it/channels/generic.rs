@@ -185,3 +185,25 @@ async fn the_same_message_again_and_again_is_answered_once() {
     quiet().await;
     assert_eq!(receiver.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn a_presence_that_is_sent_again_later_does_not_bring_the_agent_back() {
+    let app = without_url().await;
+    let presence = |presence: &str, at: jiff::Timestamp| {
+        let data = json!({ "agent_id": "amy", "presence": presence });
+        json!({ "type": "presence", "timestamp": at, "data": data }).to_string()
+    };
+    let (earlier, later) = (now() - jiff::SignedDuration::from_secs(20), now() - jiff::SignedDuration::from_secs(10));
+    let states = async || {
+        let desk = app.get("/v1/agents?shop=demo").await.json();
+        desk["agents"][0]["presence"].as_str().unwrap().to_owned()
+    };
+    let online = presence("online", earlier);
+    assert_eq!(post_at(&app, "msg_1", online.as_bytes(), now()).await.status, 200);
+    assert_eq!(states().await, "online");
+    assert_eq!(post_at(&app, "msg_2", presence("away", later).as_bytes(), now()).await.status, 200);
+    assert_eq!(post_at(&app, "msg_1", online.as_bytes(), now()).await.status, 200, "nothing is wrong with it");
+    assert_eq!(states().await, "away");
+    assert_eq!(post_at(&app, "msg_3", presence("busy", now()).as_bytes(), now()).await.status, 200);
+    assert_eq!(states().await, "busy");
+}

@@ -138,7 +138,8 @@ async fn without_a_session_nothing_is_told() {
     say(&app, &visitor, "m-1", "什么时候发货").await;
     let other = session(&app).await;
     assert!(read(&app, &other, "").await.is_empty());
-    for shown in [None, Some("nonsense"), Some(&visitor[1..])] {
+    let made_up = "A".repeat(43);
+    for shown in [None, Some("nonsense"), Some(&visitor[1..]), Some(&made_up[..])] {
         for (method, path) in [(Method::GET, "messages"), (Method::GET, "events"), (Method::POST, "messages")] {
             let answer = app.send_as(shown, method, &format!("/chat/chat/{path}"), "{}").await;
             answer.problem(401, path);

@@ -1,0 +1,45 @@
+//! Keys of the tokens that visitors of web chats hold: one an account, made when it is first needed, shared by all nodes
+//! through the store.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::Bot;
+use crate::channel::account::Account;
+use crate::channel::signature::Key;
+use crate::conversation::store::StoreError;
+
+/// What the key stands under in the account's state.
+const NAME: &str = "visitor-key";
+
+/// Keys that are known already, by account. Held for a look.
+#[derive(Debug, Default)]
+pub(super) struct Visitors(Mutex<HashMap<String, Key>>);
+
+impl Bot {
+    /// The key that visitors' tokens of an account are made and known by.
+    ///
+    /// # Errors
+    /// When the store cannot be used, or the system gives no random bytes.
+    pub async fn visitor_key(&self, account: &Account) -> Result<Key, StoreError> {
+        let name = account.name.as_str();
+        if let Some(key) = self.visitors.lock().get(name) {
+            return Ok(key.clone());
+        }
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        // Whoever was quicker made the key.
+        self.store.swap_account_state(name, NAME, None, &hex::encode(random)).await?;
+        let states = self.store.account_state(name).await?;
+        let stored = states.get(NAME).and_then(|text| Key::new(text.as_bytes()).ok());
+        let key = stored.ok_or_else(|| StoreError::Corrupt(format!("{NAME} of {name} is empty")))?;
+        self.visitors.lock().insert(name.to_owned(), key.clone());
+        Ok(key)
+    }
+}
+
+impl Visitors {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Key>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
