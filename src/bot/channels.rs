@@ -88,6 +88,12 @@ impl Bot {
             Err(HookError::Bot(_) | HookError::Late) => "unavailable",
         };
         count(account, name);
+        if let Err(HookError::Refused(refusal)) = &outcome
+            && let Some(untold) = self.lately.tell(account.name.as_str(), name, moment.now)
+        {
+            let (account, hint) = (&account.name, refusal.hint());
+            tracing::warn!(%account, untold, "a request was refused: {name}; {hint}");
+        }
         outcome
     }
 

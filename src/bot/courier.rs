@@ -144,14 +144,20 @@ impl Courier {
         let name = match &settled {
             Settled::Sent => "sent",
             Settled::Retry { class: FailureClass::Retry, .. } => "retry",
-            Settled::Dead { class: FailureClass::Retry | FailureClass::GivenUp, .. } => "dead",
+            Settled::Dead { class: FailureClass::Retry, .. } => "dead",
             Settled::Retry { class, .. } | Settled::Dead { class, .. } | Settled::Undelivered { class, .. } => {
                 class.name()
             }
             Settled::Dropped { .. } => "dropped",
         };
-        metrics::counter!("yingda_pushes_total", "endpoint" => push.outgoing.endpoint.clone(), "outcome" => name)
-            .increment(1);
+        let endpoint = push.outgoing.endpoint;
+        if matches!(settled, Settled::Retry { .. } | Settled::Dead { .. })
+            && let Some(untold) = self.bot.lately.tell(&endpoint, name, now())
+        {
+            // Why is kept with the push: the receiver's words may be the customer's.
+            tracing::warn!(%endpoint, push = push.outgoing.id, untold, "not delivered: {name}; GET /v1/outbox tells why");
+        }
+        metrics::counter!("yingda_pushes_total", "endpoint" => endpoint, "outcome" => name).increment(1);
         Ok((push.outgoing.id, settled))
     }
 
@@ -174,7 +180,6 @@ impl Courier {
             }
             None => dead(class, why),
             Some(_) if attempts >= failure.most_attempts().unwrap_or(ATTEMPTS) => {
-                // Why is kept with the push: the receiver's words may be the customer's.
                 tracing::error!(endpoint = name, push = id, "given up after {attempts} attempts");
                 dead(class, why)
             }

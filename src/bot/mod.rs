@@ -8,6 +8,7 @@ mod digest;
 mod facts;
 mod hearing;
 mod incidents;
+mod lately;
 mod ledger;
 pub mod mailroom;
 mod outcome;
@@ -31,6 +32,7 @@ pub use self::channels::{HookError, moment};
 pub use self::decision::{Considered, Deadlines, Decision, OutgoingReply, Suggestion, SuggestionQuery};
 use self::facts::Hooks;
 use self::hearing::{Ear, read};
+use self::lately::Lately;
 use self::mailroom::Mail;
 use self::reading::Reading;
 pub use self::transcript::{Line, Side};
@@ -101,6 +103,7 @@ pub struct Bot {
     mail: Arc<Mail>,
     watchers: Arc<Watchers>,
     visitors: Arc<Visitors>,
+    lately: Arc<Lately>,
     /// Rung when a decision made pushes: the courier need not wait for its next look.
     outbox_bell: Arc<Notify>,
     hooks: Arc<Hooks>,
@@ -135,6 +138,7 @@ impl Bot {
             mail: Arc::default(),
             watchers: Arc::default(),
             visitors: Arc::default(),
+            lately: Arc::default(),
             outbox_bell: Arc::default(),
             hooks: Arc::default(),
             digested: Arc::default(),

@@ -50,6 +50,8 @@ pub struct Account {
     pub debounce_ms: Option<u32>,
     /// Its API may stand at a private address.
     pub allow_private: bool,
+    /// Addresses that are configured to be called: setting and address.
+    pub addresses: Vec<(String, String)>,
     channel: Arc<dyn Channel>,
 }
 
@@ -80,7 +82,11 @@ impl Account {
             let known: Vec<&str> = PLATFORMS.iter().map(|platform| platform.name).collect();
             wrong(format!("unknown type `{}`; types are {}", common.kind, known.join(", ")))
         })?;
-        let channel = (platform.read)(table).map_err(wrong)?;
+        let addresses = addresses(&table);
+        let channel = (platform.read)(table).map_err(|what| match what.contains("unknown field") {
+            true => wrong(format!("{what}; and every account's {}", COMMON.join(", "))),
+            false => wrong(what),
+        })?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if !common.name.chars().all(plain) {
             return Err(wrong("a name stands in an address: write letters, digits, `-`, `_` and `.`".to_owned()));
@@ -92,6 +98,7 @@ impl Account {
             scope: common.platform,
             debounce_ms: common.debounce_ms,
             allow_private: common.allow_private,
+            addresses,
             channel: Arc::from(channel),
         })
     }
@@ -160,6 +167,13 @@ impl Account {
         let event = body.check(text_chars, now)?;
         Ok(InboundEvent { reply_to: said.reply_to, ..event })
     }
+}
+
+/// Settings that hold an address that is called; `callback_url` is our own.
+fn addresses(table: &Table) -> Vec<(String, String)> {
+    let is_called = |name: &str| name == "url" || (name.ends_with("_url") && name != "callback_url");
+    let settings = table.iter().filter(|(name, _)| is_called(name));
+    settings.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// An id that is too long, has control characters, or looks like one of our own, is known by its digest. An empty one stays

@@ -51,7 +51,7 @@ impl Request<'_> {
 }
 
 /// Why a request is not believed or not understood. Nothing of it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Nobody who knows the secret made it.
     #[error("the signature is missing or wrong")]
@@ -62,30 +62,53 @@ pub enum Refusal {
     /// It is the platform's, but not for this account.
     #[error("it is for another account")]
     Stranger,
+    /// It is signed, and in an envelope that the configured key does not open.
+    #[error("the envelope cannot be opened")]
+    Sealed,
     /// It is signed, but not what the platform documents.
     #[error("{0}")]
-    Malformed(&'static str),
+    Malformed(Cow<'static, str>),
 }
 
 impl Refusal {
+    /// It is not what the platform documents; `what` tells whoever signed it what is wrong.
+    pub fn malformed(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Malformed(what.into())
+    }
+
     /// HTTP status of the answer.
     #[must_use]
-    pub fn status(self) -> u16 {
+    pub fn status(&self) -> u16 {
         match self {
             Self::Signature | Self::Timestamp => 401,
-            Self::Stranger => 403,
+            Self::Stranger | Self::Sealed => 403,
             Self::Malformed(_) => 400,
         }
     }
 
     /// Name for the counter.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Signature => "signature",
             Self::Timestamp => "timestamp",
             Self::Stranger => "stranger",
+            Self::Sealed => "sealed",
             Self::Malformed(_) => "malformed",
+        }
+    }
+
+    /// What the shop's operator may have to mend, where it is no stranger who knocks.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Signature => "is the configured secret the one of this account, and is it the one that signs?",
+            Self::Timestamp => "is this machine's clock right?",
+            Self::Stranger => {
+                "are the configured ids those of this account, and is the address set for it on the platform?"
+            }
+            Self::Sealed => "are encoding_aes_key and the id beside it those of the platform's console?",
+            Self::Malformed(_) => "does the platform post what the account's page in docs/channels says?",
         }
     }
 }

@@ -3,11 +3,11 @@
 
 use std::fmt::Debug;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
-use super::signature::EmptyKey;
+use super::signature::{EmptyKey, PLACEHOLDER};
 
 /// Reads settings.
 ///
@@ -17,16 +17,27 @@ pub fn read<T: DeserializeOwned>(table: Table) -> Result<T, String> {
     T::deserialize(Value::Table(table)).map_err(|error| fault(&error))
 }
 
+/// A number that may be written as a text: what comes from the environment is one.
+///
+/// # Errors
+/// When it is no number.
+pub fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(from)?;
+    let number = value.as_integer().and_then(|number| number.try_into().ok());
+    let number = number.or_else(|| value.as_str()?.parse().ok());
+    number.map(Some).ok_or_else(|| D::Error::custom("write a number"))
+}
+
 /// What is wrong with a setting, without its value.
 #[must_use]
 pub fn fault(error: &toml::de::Error) -> String {
     let message = error.message();
-    let repeats = ["invalid type", "invalid value", "unknown variant"].iter().any(|start| message.starts_with(start));
+    let repeats = ["invalid type", "invalid value"].iter().any(|start| message.starts_with(start));
     let what = match message.split_once(", expected ").filter(|_| repeats) {
         Some((_, expected)) => format!("not as it should be, expected {expected}"),
         None => message.to_owned(),
     };
-    match key(error) {
+    match key(error).filter(|_| !message.starts_with("unknown field")) {
         Some(key) => format!("`{key}`: {what}"),
         None => what,
     }
@@ -48,7 +59,7 @@ impl TryFrom<String> for Hidden {
     type Error = EmptyKey;
 
     fn try_from(text: String) -> Result<Self, EmptyKey> {
-        if text.trim().is_empty() { Err(EmptyKey) } else { Ok(Self(text)) }
+        if matches!(text.trim(), "" | PLACEHOLDER) { Err(EmptyKey) } else { Ok(Self(text)) }
     }
 }
 

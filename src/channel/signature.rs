@@ -21,15 +21,21 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// A secret of no bytes: everybody could sign with it.
+/// A secret of no bytes, or the one that the pages show: everybody could sign with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the secret is empty")]
+#[error("the secret is empty: write the platform's, or \"env:NAME\"")]
 pub struct EmptyKey;
+
+/// What stands for a secret in examples.
+pub const PLACEHOLDER: &str = "...";
 
 impl TryFrom<String> for Key {
     type Error = EmptyKey;
 
     fn try_from(secret: String) -> Result<Self, EmptyKey> {
+        if secret.trim() == PLACEHOLDER {
+            return Err(EmptyKey);
+        }
         Self::new(secret.as_bytes())
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::analysis::speech::SpeechAct;
+use crate::config::Config;
 use crate::faq::Corpus;
 use crate::faq::fault::{Fault, Severity};
 use crate::faq::load::{LoadError, load};
@@ -15,12 +16,19 @@ pub(super) struct Options {
     /// Folder of FAQ files
     #[arg(value_name = "DIR", default_value = "faq")]
     dir: PathBuf,
+    /// Read this configuration too, as `yingda serve` would
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print the faults as a JSON list
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &options.config {
+        let tokens = std::env::var("YINGDA_TOKENS").ok();
+        Config::read(Some(file), tokens.as_deref())?.guard()?;
+    }
     let (faults, summary) = match load(&options.dir, super::today()) {
         Ok(loaded) => {
             let corpus = &loaded.corpus;

@@ -19,6 +19,7 @@ pub use self::tokens::{Role, Token, TokenHash, hash_token};
 use crate::channel::account::Account;
 use crate::channel::settings;
 use crate::conversation::outgoing::{PushKind, Subscriber, Webhook, is_wanted};
+use crate::outbound::guard::may_hold_secrets;
 use crate::reply::policy::{Delivery, ShopPolicy};
 use crate::semantic::SemanticConfig;
 
@@ -115,6 +116,9 @@ struct RawConfig {
     store: Option<StoreUrl>,
 }
 
+/// Tables of which there may be several.
+const LISTS: [&str; 3] = ["channels", "webhooks", "tokens"];
+
 impl Config {
     /// Reads `file`, if there is one, and then `tokens` of the environment: `role:token` pairs separated by commas.
     ///
@@ -138,7 +142,12 @@ impl Config {
         // The parser's own report quotes the line, which may hold a key.
         let raw: RawConfig = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            wrong(format!("line {line}: {}", settings::fault(&error)))
+            let written = text.lines().nth(line - 1).unwrap_or_default().trim();
+            let twice = LISTS.iter().find(|list| written.starts_with(&format!("[{list}]")));
+            wrong(match twice {
+                Some(list) => format!("line {line}: write [[{list}]]: there may be several"),
+                None => format!("line {line}: {}", settings::fault(&error)),
+            })
         })?;
         let mut shops = Shops::read(raw.defaults, raw.shops).map_err(wrong)?;
         let tables = if raw.channels.is_empty() && shops.are_any() { vec![first_chat()] } else { raw.channels };
@@ -202,6 +211,10 @@ fn accounts(tables: Vec<Table>, shops: &mut Shops) -> Result<Vec<Account>, Strin
         if !names.insert(account.name.clone()) {
             return Err(format!("[[channels]]: the name `{}` is used twice", account.name));
         }
+        for (setting, url) in &account.addresses {
+            let wrong = |error| format!("[[channels]] `{}`: `{setting}`: {error}", account.name);
+            may_hold_secrets(url, account.allow_private).map_err(wrong)?;
+        }
         shops.serve(&account)?;
         accounts.push(account);
     }
@@ -210,10 +223,15 @@ fn accounts(tables: Vec<Table>, shops: &mut Shops) -> Result<Vec<Account>, Strin
 
 /// Settings that are written `env:NAME` are read from the environment: secrets need not stand in a file.
 fn with_environment(mut table: Table) -> Result<Table, String> {
+    let account = table.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
     for (key, value) in &mut table {
         let Some(name) = value.as_str().and_then(|text| text.strip_prefix("env:")) else { continue };
         let read = std::env::var(name);
-        *value = read.map_err(|_| format!("[[channels]]: `{key}`: no variable {name} in the environment"))?.into();
+        let unset = |_| match name {
+            "" => format!("[[channels]] `{account}`: `{key}`: write the variable's name behind env:"),
+            name => format!("[[channels]] `{account}`: `{key}`: no variable {name} in the environment"),
+        };
+        *value = read.map_err(unset)?.into();
     }
     Ok(table)
 }
@@ -274,7 +292,8 @@ mod tests {
             .join("\n")
             .replace("sha256 = \"...\"", &format!("sha256 = \"{:064}\"", 0))
             .replace("whsec_...", KEY)
-            .replace("aes_key = \"...\"", "aes_key = \"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG\"");
+            .replace("aes_key = \"...\"", "aes_key = \"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG\"")
+            .replace("\"...\"", "\"hush\"");
         let config = Config::parse("example", &text).unwrap();
         assert_eq!((config.tokens.len(), config.webhooks.len(), config.shops.facts().count()), (1, 1, 1));
         assert_eq!(config.accounts.len(), PLATFORMS.len());
@@ -335,6 +354,17 @@ mod tests {
                 "`channel_secret`: not as it should be, expected a string",
             ),
             ("type = [\"hush\"]", "`type`: not as it should be"),
+            ("type = \"web\"\ndebounce = 1", "debounce_ms"),
+            ("type = \"line\"\nchannel_secret = \"...\"\nchannel_access_token = \"hush\"", "`channel_secret`"),
+            ("type = \"line\"\nchannel_secret = \"env:\"\nchannel_access_token = \"hush\"", "behind env:"),
+            (
+                "type = \"line\"\nchannel_secret = \"hush\"\nchannel_access_token = \"hush\"\napi_url = \"http://example.com\"",
+                "`api_url`: the address may not be called: write https://",
+            ),
+            (
+                "type = \"line\"\nchannel_secret = \"hush\"\nchannel_access_token = \"hush\"\napi_url = \"https://10.0.0.1\"",
+                "allow_private",
+            ),
             ("type = \"line\"\nchannel_secrets = \"hush\"", "channel_secret"),
             ("type = \"generic\"\nsecret = \"hush\"", "whsec_"),
         ] {
@@ -342,6 +372,8 @@ mod tests {
             let fault = Config::parse("test", &text).unwrap_err().to_string();
             assert!(fault.contains(says) && fault.contains("`a`") && !fault.contains("hush"), "{fault}");
         }
+        let single = Config::parse("test", "[channels]\nname = \"a\"").unwrap_err().to_string();
+        assert!(single.contains("line 1: write [[channels]]"), "{single}");
         let twice = "[[channels]]\nname = \"a\"\nshop = \"s\"\ntype = \"web\"\n".repeat(2);
         assert!(Config::parse("test", &twice).unwrap_err().to_string().contains("twice"));
         let stranger = "[shops.b]\n[[channels]]\nname = \"a\"\nshop = \"s\"\ntype = \"web\"\n";
@@ -352,9 +384,7 @@ mod tests {
     fn a_value_of_the_wrong_kind_is_not_repeated() {
         for (text, says) in [
             ("[[webhooks]]\nsecret = 20211", "line 2: "),
-            ("[[webhooks]]\nevents = [\"20211\"]", "expected one of"),
             ("[semantic]\nkey = 20211", "line 2: "),
-            ("[[tokens]]\nrole = \"20211\"", "line 2: "),
             ("[shops.a]\nregreet_hours = \"20211\"", "`regreet_hours`: not as it should be"),
         ] {
             let fault = Config::parse("test", text).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! JSON bodies and ids in paths: a fault names its place.
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,22 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
             Ok(value) => Ok(Self(value)),
             Err(error) if error.is_data() => Err(ApiError::invalid(error.to_string())),
             Err(error) => Err(ApiError::not_json(error.to_string())),
+        }
+    }
+}
+
+/// A JSON body that may be left out.
+pub(super) struct MaybeBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for MaybeBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let is_empty = request.body().is_end_stream();
+        if is_empty {
+            Ok(Self(T::default()))
+        } else {
+            JsonBody::from_request(request, app).await.map(|body| Self(body.0))
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::channel::hook::{Answer, Refusal, Request};
 #[utoipa::path(get, path = "/channels/{account}", tag = "channels", params(("account" = String, Path)), responses(
     (status = 200, description = "What the platform asked for"),
     (status = 401, description = "The signature is missing or wrong"),
+    (status = 403, description = "It proves another account"),
     (status = 404, description = "No such account is configured"),
 ), security(()))]
 pub(super) async fn get(state: State<App>, account: Path<String>, query: RawQuery, headers: HeaderMap) -> Response {
@@ -27,8 +28,13 @@ pub(super) async fn get(state: State<App>, account: Path<String>, query: RawQuer
 /// Verified over its raw bytes, stored, and only then acknowledged. `docs/channels/` tells what each platform posts.
 #[utoipa::path(post, path = "/channels/{account}", tag = "channels", params(("account" = String, Path)), responses(
     (status = 200, description = "Stored; what the platform wants as an acknowledgement"),
+    (status = 400, description = "It is signed, but not what the platform documents"),
     (status = 401, description = "The signature or the timestamp is missing or wrong"),
+    (status = 403, description = "It is for another account, or in an envelope that the key does not open"),
     (status = 404, description = "No such account is configured"),
+    (status = 409, description = "The message id was used for another event"),
+    (status = 413, description = "The body is larger than limits.hook_bytes"),
+    (status = 422, description = "It is signed, and nothing of it can be an event"),
     (status = 503, description = "Not stored: send it again"),
 ), security(()))]
 pub(super) async fn post(
@@ -61,7 +67,9 @@ async fn take(
 ) -> Response {
     // Web chat has its own door, which bounds what a visitor may send.
     let found = app.bot.account(&account).filter(|account| account.channel().page().is_none());
-    let Some(account) = found else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(account) = found else {
+        return (StatusCode::NOT_FOUND, "no account of this name is configured").into_response();
+    };
     let query = query.unwrap_or_default();
     let body = posted.as_deref().unwrap_or_default();
     let request = Request { is_post: posted.is_some(), query: &query, headers: &headers, body };
@@ -85,8 +93,8 @@ fn refused(error: &HookError) -> Response {
         HookError::Refused(refusal) => {
             let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
             match refusal {
-                Refusal::Malformed(what) => (status, *what).into_response(),
-                Refusal::Signature | Refusal::Timestamp | Refusal::Stranger => status.into_response(),
+                Refusal::Malformed(what) => (status, what.clone().into_owned()).into_response(),
+                Refusal::Signature | Refusal::Timestamp | Refusal::Stranger | Refusal::Sealed => status.into_response(),
             }
         }
         HookError::Invalid(what) => (StatusCode::UNPROCESSABLE_ENTITY, what.clone()).into_response(),

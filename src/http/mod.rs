@@ -156,7 +156,9 @@ pub fn router(app: App) -> Router {
         .split_for_parts();
     // Platforms send more at once than a caller of the API may.
     let (hooks, hook_document) = OpenApiRouter::new().routes(routes!(hooks::get, hooks::post)).split_for_parts();
-    let hooks = hooks.layer(DefaultBodyLimit::max(limits.hook_bytes));
+    // Whoever writes an address into a console adds a slash now and then.
+    let slashed = axum::routing::get(hooks::get).post(hooks::post);
+    let hooks = hooks.route("/channels/{account}/", slashed).layer(DefaultBodyLimit::max(limits.hook_bytes));
     let document = document.merge_from(hook_document);
     let request_id = HeaderName::from_static("x-request-id");
     let layers = ServiceBuilder::new()

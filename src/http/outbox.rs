@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::auth::{Caller, Permission};
-use super::body::{JsonBody, PathId};
+use super::body::{MaybeBody, PathId};
 use super::error::{ApiError, Problem};
 use super::params::{Params, limit};
 use crate::bot::now;
@@ -106,7 +106,7 @@ pub(super) struct Replayed {
 pub(super) async fn replay(
     State(app): State<App>,
     caller: Caller,
-    JsonBody(body): JsonBody<Replay>,
+    MaybeBody(body): MaybeBody<Replay>,
 ) -> Result<Json<Replayed>, ApiError> {
     caller.require_unbound(Permission::Edit)?;
     for name in [&body.id, &body.endpoint].into_iter().flatten() {

@@ -64,6 +64,33 @@ pub fn is_public(address: IpAddr) -> bool {
 /// Why an address may not be called, and how to mend it where that is meant.
 const NOT_PUBLIC: &str = "it is not public (allow_private = true permits private ones)";
 
+/// Why secrets do not go by http, and how to mend it where that is meant.
+const IN_THE_OPEN: &str = "write https:// (allow_private = true permits http:// in your own network)";
+
+fn permitted(url: &str, allow_private: bool) -> Result<Url, OutboundError> {
+    let url = Url::parse(url).map_err(|_| OutboundError::Forbidden("it cannot be read"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(OutboundError::Forbidden("it is neither http nor https"));
+    }
+    // The client asks no resolver for a literal address. `Url` has turned every notation of IPv4 into the usual one.
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    match host.parse() {
+        Ok(literal) if !allow_private && !is_public(literal) => Err(OutboundError::Forbidden(NOT_PUBLIC)),
+        _ => Ok(url),
+    }
+}
+
+/// Judges an address for calls with secrets in them, as far as that can be done without resolving its name.
+///
+/// # Errors
+/// [`OutboundError::Forbidden`] as for [`Client::permits`], and for http unless private addresses are permitted.
+pub fn may_hold_secrets(url: &str, allow_private: bool) -> Result<(), OutboundError> {
+    match permitted(url, allow_private)?.scheme() {
+        "http" if !allow_private => Err(OutboundError::Forbidden(IN_THE_OPEN)),
+        _ => Ok(()),
+    }
+}
+
 /// What the resolver says when a name has no address that may be called.
 #[derive(Debug, thiserror::Error)]
 #[error("no public address")]
@@ -124,16 +151,7 @@ impl Client {
     /// [`OutboundError::Forbidden`] when it is none of http or https, or names an IP address that may not be called, in
     /// whatever notation.
     pub fn permits(&self, url: &str) -> Result<Url, OutboundError> {
-        let url = Url::parse(url).map_err(|_| OutboundError::Forbidden("it cannot be read"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(OutboundError::Forbidden("it is neither http nor https"));
-        }
-        // The client asks no resolver for a literal address. `Url` has turned every notation of IPv4 into the usual one.
-        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        match host.parse() {
-            Ok(literal) if !self.allow_private && !is_public(literal) => Err(OutboundError::Forbidden(NOT_PUBLIC)),
-            _ => Ok(url),
-        }
+        permitted(url, self.allow_private)
     }
 
     /// Calls an API: posts `body`, or asks for the address where there is none. Status, how long to wait where the answer says

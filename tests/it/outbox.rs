@@ -248,6 +248,8 @@ async fn an_endpoint_that_is_gone_is_switched_off_and_its_dead_letters_are_repla
     desk.after(3).await;
     settled(&app, "sent", 2).await;
     assert_eq!(replay(&app, json!({})).await.json()["replayed"], 0, "nothing is dead any more");
+    assert_eq!(app.send(Method::POST, "/v1/outbox/replay", "").await.json()["replayed"], 0, "all, without a body");
+    app.send(Method::POST, "/v1/outbox/replay", "{").await.problem(400, "no JSON");
 }
 
 /// Makes the only push due at once, and waits until so many attempts have failed; the push as it is listed then.

@@ -41,6 +41,7 @@ struct Settings {
     access_token: Hidden,
     #[serde(default = "cloud")]
     base_url: ApiUrl,
+    #[serde(default, deserialize_with = "settings::number")]
     account_id: Option<u64>,
     #[serde(default = "five_minutes")]
     tolerance_seconds: u64,
@@ -90,9 +91,9 @@ struct Chatwoot {
 impl Channel for Chatwoot {
     fn hear(&self, request: &Request<'_>, moment: &Moment) -> Result<Heard, Refusal> {
         self.verify(request, moment.now)?;
-        let malformed = Refusal::Malformed("no webhook of Chatwoot: a JSON object with `event`");
-        let body: Value = serde_json::from_slice(request.body).map_err(|_| malformed)?;
-        let event = body["event"].as_str().ok_or(malformed)?;
+        let malformed = || Refusal::malformed("no webhook of Chatwoot: a JSON object with `event`");
+        let body: Value = serde_json::from_slice(request.body).map_err(|_| malformed())?;
+        let event = body["event"].as_str().ok_or_else(malformed)?;
         let conversation = if body["conversation"].is_object() { &body["conversation"] } else { &body };
         let told = [&body["account"]["id"], &conversation["account"]["id"], &conversation["messages"][0]["account_id"]];
         let told = told.into_iter().find_map(number);
@@ -385,7 +386,7 @@ mod tests {
             ("secret = \"abc\"", "access_token"),
             ("access_token = \"t\"\nsecret = \"abc\"\nbase_url = \"chat.example.com\"", "https://"),
             ("access_token = \"t\"\nsecret = \"\"", "empty"),
-            ("access_token = \"t\"\nsecret = \"abc\"\naccount_id = \"tooshort\"", "expected"),
+            ("access_token = \"t\"\nsecret = \"abc\"\naccount_id = \"tooshort\"", "`account_id`: write a number"),
         ] {
             let fault = fault(settings);
             assert!(fault.contains(says) && !fault.contains("tooshort"), "{settings}: {fault}");

@@ -58,6 +58,7 @@ struct Event {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Data {
     conversation_id: String,
     customer_id: String,
@@ -97,18 +98,21 @@ impl Channel for Generic {
     fn hear(&self, request: &Request<'_>, moment: &Moment) -> Result<Heard, Refusal> {
         let (id, signed_at) = self.verified(request, moment.now)?;
         let event: Event = serde_json::from_slice(request.body)
-            .map_err(|_| Refusal::Malformed("write {\"type\": ..., \"timestamp\": RFC 3339, \"data\": {...}}"))?;
+            .map_err(|_| Refusal::malformed("write {\"type\": ..., \"timestamp\": RFC 3339, \"data\": {...}}"))?;
         if event.kind == "presence" {
-            let present = Present::deserialize(event.data).map_err(|_| {
-                Refusal::Malformed("`data` of a presence has agent_id and presence (online, busy, away)")
+            let present = Present::deserialize(event.data).map_err(|error| {
+                let wants = "`data` of a presence has agent_id and presence (online, busy, away)";
+                Refusal::malformed(format!("{wants}: {error}"))
             })?;
             return Ok(Heard::Presence { present, at: event.timestamp.unwrap_or(signed_at) });
         }
         let kind = EventKind::deserialize(Value::String(event.kind))
-            .map_err(|_| Refusal::Malformed("unknown `type`; docs/channels/generic.md lists them"))?;
-        let data = Data::deserialize(event.data).map_err(|_| {
-            Refusal::Malformed("`data` has conversation_id and customer_id, and what docs/channels/generic.md lists")
-        })?;
+            .map_err(|_| Refusal::malformed("unknown `type`; docs/channels/generic.md lists them"))?;
+        let data = Data::deserialize(event.data)
+            .map_err(|error| Refusal::malformed(format!("`data` has what docs/channels/generic.md lists: {error}")))?;
+        if matches!(kind, EventKind::Message | EventKind::AgentMessage) && data.text.trim().is_empty() {
+            return Err(Refusal::malformed("`text` is missing or empty; what is no text is of the type `media`"));
+        }
         Ok(Heard::Events(vec![Said {
             message_id: data.message_id.unwrap_or_else(|| id.to_owned()),
             conversation_id: data.conversation_id,

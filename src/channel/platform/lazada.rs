@@ -204,12 +204,12 @@ impl Channel for Lazada {
         }
         // The page shows `"data": {{...}}`, which is no JSON and cannot be what is sent. If it were, the counter shall tell.
         let push: Push = serde_json::from_slice(request.body)
-            .map_err(|_| Refusal::Malformed("no JSON; see docs/channels/lazada.md"))?;
+            .map_err(|_| Refusal::malformed("no JSON; see docs/channels/lazada.md"))?;
         let is_ours = self.seller_id.is_empty() || self.seller_id == push.seller_id;
         if push.message_type != IM_MESSAGE || !is_ours {
             return Ok(nothing());
         }
-        let data = Data::deserialize(push.data).map_err(|_| Refusal::Malformed("no IM message of Lazada"))?;
+        let data = Data::deserialize(push.data).map_err(|_| Refusal::malformed("no IM message of Lazada"))?;
         Ok(Heard::Events(said(data).into_iter().collect()))
     }
 

@@ -138,7 +138,7 @@ impl Channel for Line {
         if !self.channel_secret.sign(&[request.body]).is_base64(given) {
             return Err(Refusal::Signature);
         }
-        let body: Body = serde_json::from_slice(request.body).map_err(|_| Refusal::Malformed("no webhook of LINE"))?;
+        let body: Body = serde_json::from_slice(request.body).map_err(|_| Refusal::malformed("no webhook of LINE"))?;
         Ok(Heard::Events(body.events.into_iter().filter_map(said).collect()))
     }
 
@@ -171,6 +171,9 @@ impl Channel for Line {
             400 if says.contains("reply token") => {
                 Err(Failure::Retry { after: None, why: "the reply token is used up or too old".to_owned() })
             }
+            401 => Err(Failure::Access {
+                why: "status 401: is channel_access_token the long-lived one of this channel?".to_owned(),
+            }),
             429 if says.contains("monthly limit") => {
                 Err(Failure::Quota { after: None, why: "the month's messages are used up".to_owned() })
             }

@@ -85,7 +85,7 @@ struct Notification<E> {
 /// # Errors
 /// [`Refusal::Malformed`] when it is no notification.
 pub(super) fn entries<E: for<'a> Deserialize<'a>>(body: &[u8], object: &str) -> Result<Vec<E>, Refusal> {
-    let malformed = |_| Refusal::Malformed("no notification of Meta");
+    let malformed = |_| Refusal::malformed("no notification of Meta");
     let notification: Notification<Value> = serde_json::from_slice(body).map_err(malformed)?;
     let entries = notification.entry.into_iter().filter(|_| notification.object == object);
     Ok(entries.filter_map(|entry| E::deserialize(entry).ok()).collect())

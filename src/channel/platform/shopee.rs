@@ -233,7 +233,7 @@ impl Channel for Shopee {
             return Ok(nothing());
         }
         let content = Content::deserialize(unwrapped(data["content"].take()))
-            .map_err(|_| Refusal::Malformed("no message of Shopee's webchat"))?;
+            .map_err(|_| Refusal::malformed("no message of Shopee's webchat"))?;
         Ok(Heard::Events(self.said(content).into_iter().collect()))
     }
 

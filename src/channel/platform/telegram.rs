@@ -116,6 +116,22 @@ struct User {
     #[serde(default)]
     is_bot: bool,
     first_name: Option<String>,
+    /// Of the app, where the user shows it: `zh-hans`, `en` (IETF).
+    language_code: Option<String>,
+}
+
+/// What pressing "start" sends, with what the link to the bot had behind it.
+const START: &str = "/start";
+
+impl User {
+    /// Pressing "start" says hello; the command itself is in no language.
+    fn words(&self, text: String) -> String {
+        if text.split_whitespace().next() != Some(START) {
+            return text;
+        }
+        let speaks = |language: &str| language.starts_with("zh");
+        if self.language_code.as_deref().is_none_or(speaks) { "你好".to_owned() } else { "Hello".to_owned() }
+    }
 }
 
 /// A button under a message was pressed.
@@ -151,6 +167,7 @@ fn said(update: Update) -> Option<Said> {
         }
         _ => return None,
     };
+    let text = from.words(text);
     (chat.kind == "private" && !from.is_bot).then(|| Said {
         message_id: update.update_id.to_string(),
         conversation_id: chat.id.to_string(),
@@ -170,7 +187,7 @@ impl Channel for Telegram {
         if !same(given, self.secret_token.0.as_str()) {
             return Err(Refusal::Signature);
         }
-        let update = serde_json::from_slice(request.body).map_err(|_| Refusal::Malformed("no update of Telegram"))?;
+        let update = serde_json::from_slice(request.body).map_err(|_| Refusal::malformed("no update of Telegram"))?;
         Ok(Heard::Events(said(update).into_iter().collect()))
     }
 

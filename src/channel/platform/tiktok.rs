@@ -209,7 +209,7 @@ impl Channel for TikTok {
         if push.kind != NEW_MESSAGE || !is_ours {
             return Ok(nothing());
         }
-        let data = Data::deserialize(push.data).map_err(|_| Refusal::Malformed("no message of TikTok Shop"))?;
+        let data = Data::deserialize(push.data).map_err(|_| Refusal::malformed("no message of TikTok Shop"))?;
         Ok(Heard::Events(self.said(data).into_iter().collect()))
     }
 

@@ -108,15 +108,15 @@ impl Channel for Web {
         let shown = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let visitor = shown.map(conversation).ok_or(Refusal::Signature)?;
         let body: Body = serde_json::from_slice(request.body)
-            .map_err(|_| Refusal::Malformed("write {\"message_id\": ..., \"text\": ...}"))?;
+            .map_err(|_| Refusal::malformed("write {\"message_id\": ..., \"text\": ...}"))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if !(1..=64).contains(&body.message_id.len()) || !body.message_id.chars().all(plain) {
-            return Err(Refusal::Malformed(
+            return Err(Refusal::malformed(
                 "`message_id` is 1 to 64 letters, digits, `-` and `_`, new for each message",
             ));
         }
         if body.text.trim().is_empty() {
-            return Err(Refusal::Malformed("`text` is empty"));
+            return Err(Refusal::malformed("`text` is empty"));
         }
         Ok(Heard::Events(vec![Said {
             message_id: own_id(&visitor, &body.message_id),

@@ -129,16 +129,16 @@ impl Wechat {
 
     /// The verified document, and how it was closed.
     fn opened(&self, request: &Request<'_>, now: Timestamp) -> Result<(Fields, &'static str), Refusal> {
-        const NO_XML: Refusal = Refusal::Malformed("no message of WeChat");
+        let no_xml = |_| Refusal::malformed("no message of WeChat");
         let is_encrypted = request.query("encrypt_type").as_deref() == Some("aes");
         if self.cryptos.is_empty() || (!is_encrypted && self.settings.plain) {
             if !self.is_signed(request, "signature", None) {
                 return Err(Refusal::Signature);
             }
             self.in_time(request, now)?;
-            let fields = xml::parse(request.body).map_err(|_| NO_XML)?;
+            let fields = xml::parse(request.body).map_err(no_xml)?;
             let is_message = fields.get("MsgType").is_some();
-            let closed = Refusal::Malformed("it is encrypted: set encoding_aes_key and app_id");
+            let closed = Refusal::malformed("it is encrypted: set encoding_aes_key and app_id");
             return if is_message { Ok((fields, PLAIN)) } else { Err(closed) };
         }
         // Whoever cannot sign an envelope learns nothing, not even what is wrong with its XML.
@@ -147,15 +147,15 @@ impl Wechat {
         let encrypt = encrypt.ok_or(Refusal::Signature)?;
         self.in_time(request, now)?;
         let opened = self.cryptos.iter().find_map(|(name, crypto)| Some((*name, crypto.decrypt(encrypt).ok()?)));
-        let (name, document) = opened.ok_or(Refusal::Stranger)?;
-        Ok((xml::parse(&document).map_err(|_| NO_XML)?, name))
+        let (name, document) = opened.ok_or(Refusal::Sealed)?;
+        Ok((xml::parse(&document).map_err(no_xml)?, name))
     }
 
     /// What happened; nothing where nobody said anything.
     fn said(&self, fields: &Fields, closed: &str) -> Result<Option<Said>, Refusal> {
         let field = |name: &str| fields.get(name).map(str::trim).filter(|text| !text.is_empty());
         let (Some(customer), Some(account)) = (field("FromUserName"), field("ToUserName")) else {
-            return Err(Refusal::Malformed("a message has FromUserName and ToUserName"));
+            return Err(Refusal::malformed("a message has FromUserName and ToUserName"));
         };
         if self.settings.account.as_ref().is_some_and(|ours| ours != account) {
             return Err(Refusal::Stranger);

@@ -207,7 +207,7 @@ impl WechatKf {
         if !same_hex(&given, &signature(self.settings.token.as_str(), &timestamp, &nonce, encrypt)) {
             return Err(Refusal::Signature);
         }
-        self.cryptos.iter().find_map(|crypto| crypto.decrypt(encrypt).ok()).ok_or(Refusal::Stranger)
+        self.cryptos.iter().find_map(|crypto| crypto.decrypt(encrypt).ok()).ok_or(Refusal::Sealed)
     }
 
     /// A menu whose lines can be pressed; none where the platform takes none such.
@@ -274,12 +274,12 @@ impl Channel for WechatKf {
             // A `+` that was not encoded arrives as a blank.
             let echo = request.query("echostr").ok_or(Refusal::Signature)?.replace(' ', "+");
             let echo = String::from_utf8(self.opened(request, &echo)?);
-            return Ok(Heard::Answer(Answer::text(echo.map_err(|_| Refusal::Malformed("no text in echostr"))?)));
+            return Ok(Heard::Answer(Answer::text(echo.map_err(|_| Refusal::malformed("no text in echostr"))?)));
         }
         // Whoever cannot sign an envelope learns nothing, not even what is wrong with its XML.
         let envelope = xml::parse(request.body).map_err(|_| Refusal::Signature)?;
         let document = self.opened(request, envelope.get("Encrypt").ok_or(Refusal::Signature)?)?;
-        let fields = xml::parse(&document).map_err(|_| Refusal::Malformed("no event of WeCom"))?;
+        let fields = xml::parse(&document).map_err(|_| Refusal::malformed("no event of WeCom"))?;
         let field = |name: &str| fields.get(name).map(str::trim).filter(|text| !text.is_empty());
         let ours = &self.settings.open_kfids;
         let mailbox = field("OpenKfId").filter(|id| ours.is_empty() || ours.iter().any(|known| known == id));

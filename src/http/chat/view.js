@@ -28,6 +28,7 @@ function language() {
 }
 
 export const words = WORDS[language()];
+document.documentElement.lang = language();
 
 export const byId = (id) => document.getElementById(id);
 const [log, list, pill, typing] = ["log", "messages", "pill", "typing"].map(byId);
@@ -239,8 +240,10 @@ pill.addEventListener("click", () => { toBottom(); log.focus({ preventScroll: tr
 
 let typed = 0;
 
-/** Shows that the shop is about to answer this item, unless it has. */
+/** Shows that the shop is about to answer this item, unless it has, or a human has the chat: who answers when they like. */
 export function showTyping(item) {
+  const before = items.slice(0, items.indexOf(item)).findLast((earlier) => earlier.from !== "customer");
+  if (before?.from === "agent") return;
   if (items.slice(items.indexOf(item) + 1).some((later) => later.from !== "customer")) return;
   const stays = atBottom();
   typing.hidden = false;

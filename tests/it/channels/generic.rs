@@ -137,6 +137,17 @@ async fn an_event_that_cannot_be_read_is_told_what_is_wrong() {
             "conversation_id",
         ),
         (json!({ "type": "presence", "data": {} }).to_string(), 400, "agent_id"),
+        (
+            json!({ "type": "message", "data": { "conversation_id": "c", "customer_id": "u" } }).to_string(),
+            400,
+            "`text`",
+        ),
+        (
+            json!({ "type": "message", "data": { "conversation_id": "c", "customer_id": "u", "txt": "x" } })
+                .to_string(),
+            400,
+            "`txt`",
+        ),
     ] {
         let answer = post_at(&app, "m", body.as_bytes(), now()).await;
         assert_eq!(answer.status, status, "{body}: {}", answer.body);

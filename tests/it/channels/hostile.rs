@@ -230,7 +230,7 @@ async fn what_no_platform_sends_is_refused_by_all_counted_and_leaves_nothing() {
     let tables: Vec<Value> = accounts.iter().cloned().map(Value::Table).collect();
     let config = Table::from_iter([("channels".to_owned(), Value::Array(tables))]).to_string();
     std::fs::write(home.path().join("yingda.toml"), config).unwrap();
-    let served = Served::start_logging(home.path(), "debug");
+    let (served, started) = (Served::start_logging(home.path(), "debug"), std::time::Instant::now());
     let (assaults, mut refused) = (assaults(), BTreeMap::<String, u64>::new());
     for account in accounts.iter().map(|account| account["name"].as_str().unwrap()) {
         for assault in &assaults {
@@ -253,6 +253,9 @@ async fn what_no_platform_sends_is_refused_by_all_counted_and_leaves_nothing() {
     assert_eq!(rows(home.path()).await["events"], 1, "what is signed does leave something");
     let log = served.log();
     assert!(log.contains("DEBUG"), "it tells much");
+    let warned = log.lines().filter(|line| line.contains("WARN") && line.contains("refused: signature")).count();
+    let within = 1 + started.elapsed().as_secs() as usize / 60;
+    assert!((1..=accounts.len() * within).contains(&warned), "told once a minute for each account: {warned}");
     let told: Vec<&str> = log.lines().filter(|line| line.contains(MARK)).collect();
     assert!(told.is_empty(), "{told:#?}");
 }

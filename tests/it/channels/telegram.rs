@@ -160,15 +160,22 @@ async fn only_what_a_person_says_in_a_chat_of_their_own_is_heard() {
 }
 
 #[tokio::test]
-async fn whoever_starts_the_bot_is_greeted() {
+async fn whoever_starts_the_bot_is_greeted_in_the_language_of_the_app() {
     let api = platform().await;
     let app = app(&api).await;
-    post(&app, &text(1, "/start")).await;
-    let said = api.after(1).await[0].json();
-    assert!(
-        said["text"].as_str().unwrap().contains("欢迎") || said["text"].as_str().unwrap().contains("Welcome"),
-        "{said}"
-    );
+    for (id, language, says) in [(1, "zh-hans", "欢迎"), (2, "en", "Welcome"), (3, "", "欢迎")] {
+        let mut update = text(id, "/start from-the-shop");
+        for whose in ["chat", "from"] {
+            update["message"][whose]["id"] = json!(id);
+        }
+        match language {
+            "" => drop(update["message"]["from"].as_object_mut().unwrap().remove("language_code")),
+            language => update["message"]["from"]["language_code"] = json!(language),
+        }
+        post(&app, &update).await;
+        let said = api.after(id as usize).await[id as usize - 1].json();
+        assert!(said["text"].as_str().unwrap().contains(says), "{language}: {said}");
+    }
 }
 
 #[tokio::test]
