@@ -1,23 +1,36 @@
-// WeChat's server with @wecom/crypto: closes a message, posts it, opens the answer; in as in wechat.py.
-// Out: {"closed": text, "id": receive id of the envelope, "signed": its signature is right}
+// WeChat's server with @wecom/crypto: closes messages, posts them, opens the answers; in as in wechat.py, out without what a client
+// compares.
+import { deepStrictEqual as same } from "node:assert";
 import { createRequire } from "node:module";
-import { text } from "node:stream/consumers";
+import { ask, asked, check } from "./stand_in.mjs";
 
 const { decrypt, encrypt, getSignature } = createRequire(import.meta.url)("@wecom/crypto");
-const asked = JSON.parse(await text(process.stdin));
+const [time, nonce, customer] = [String(Math.floor(Date.now() / 1000)), "nonce-3", "o-wecom-crypto"];
+let number = 0;
 
-const [time, nonce] = [String(Math.floor(Date.now() / 1000)), "nonce-3"];
-const message =
-  `<xml><ToUserName><![CDATA[${asked.account}]]></ToUserName><FromUserName><![CDATA[${asked.customer}]]></FromUserName>` +
-  `<CreateTime>${time}</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[什么时候发货]]></Content>` +
-  "<MsgId>31</MsgId></xml>";
-const sealed = encrypt(asked.key, message, asked.app_id);
-const signed = getSignature(asked.token, time, nonce, sealed);
-const query = new URLSearchParams({ encrypt_type: "aes", timestamp: time, nonce, msg_signature: signed });
-const body = `<xml><ToUserName><![CDATA[${asked.account}]]></ToUserName><Encrypt><![CDATA[${sealed}]]></Encrypt></xml>`;
-const answer = await (await fetch(`${asked.closed}?${query}`, { method: "POST", body })).text();
+function post(content, changed = {}, appId = asked.app_id) {
+  number += 1;
+  const message =
+    `<xml><ToUserName><![CDATA[${asked.account}]]></ToUserName><FromUserName><![CDATA[${customer}]]></FromUserName>` +
+    `<CreateTime>${time}</CreateTime>${content}<MsgId>${number}</MsgId></xml>`;
+  const sealed = encrypt(asked.key, message, appId);
+  const signed = getSignature(asked.token, time, nonce, sealed);
+  const query = new URLSearchParams({ encrypt_type: "aes", timestamp: time, nonce, msg_signature: signed, ...changed });
+  const body = `<xml><ToUserName><![CDATA[${asked.account}]]></ToUserName><Encrypt><![CDATA[${sealed}]]></Encrypt></xml>`;
+  return ask(`${asked.closed}?${query}`, body);
+}
 
-const field = (name) => new RegExp(`<${name}>(?:<!\\[CDATA\\[)?(.*?)(?:\\]\\]>)?</${name}>`, "s").exec(answer)[1];
-const opened = decrypt(asked.key, field("Encrypt"));
-const right = getSignature(asked.token, field("TimeStamp"), field("Nonce"), field("Encrypt"));
-console.log(JSON.stringify({ closed: opened.message, id: opened.id, signed: right === field("MsgSignature") }));
+const text = `<MsgType><![CDATA[text]]></MsgType><Content><![CDATA[${asked.text}]]></Content>`;
+same(await post("<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[VIEW]]></Event>"), [200, "success"]);
+same(await post(text, { nonce: "another" }), [401, ""]);
+same(await post(text, { msg_signature: "0".repeat(40) }), [401, ""]);
+same(await post(text, {}, "wx0000000000000000"), [403, ""]);
+const [status, answer] = await post(text);
+same(status, 200);
+const field = (document, name) => new RegExp(`<${name}>(?:<!\\[CDATA\\[)?(.*?)(?:\\]\\]>)?</${name}>`, "s").exec(document)[1];
+const [sealed, stamp, own, signed] = ["Encrypt", "TimeStamp", "Nonce", "MsgSignature"].map((name) => field(answer, name));
+same(getSignature(asked.token, stamp, own, sealed), signed);
+const opened = decrypt(asked.key, sealed);
+same([opened.id, field(opened.message, "ToUserName")], [asked.app_id, customer]);
+check(field(opened.message, "Content").includes(asked.says), opened.message);
+console.log(JSON.stringify({ answered: 1, refused: 3, ignored: 1 }));

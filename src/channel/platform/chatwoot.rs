@@ -92,7 +92,7 @@ impl Channel for Chatwoot {
     fn hear(&self, request: &Request<'_>, moment: &Moment) -> Result<Heard, Refusal> {
         self.verify(request, moment.now)?;
         let malformed = || Refusal::malformed("no webhook of Chatwoot: a JSON object with `event`");
-        let body: Value = serde_json::from_slice(request.body).map_err(|_| malformed())?;
+        let body: Value = request.json().ok_or_else(malformed)?;
         let event = body["event"].as_str().ok_or_else(malformed)?;
         let conversation = if body["conversation"].is_object() { &body["conversation"] } else { &body };
         let told = [&body["account"]["id"], &conversation["account"]["id"], &conversation["messages"][0]["account_id"]];

@@ -97,8 +97,8 @@ impl Generic {
 impl Channel for Generic {
     fn hear(&self, request: &Request<'_>, moment: &Moment) -> Result<Heard, Refusal> {
         let (id, signed_at) = self.verified(request, moment.now)?;
-        let event: Event = serde_json::from_slice(request.body)
-            .map_err(|_| Refusal::malformed("write {\"type\": ..., \"timestamp\": RFC 3339, \"data\": {...}}"))?;
+        let wrong = || Refusal::malformed("write {\"type\": ..., \"timestamp\": RFC 3339, \"data\": {...}}");
+        let event: Event = request.json().ok_or_else(wrong)?;
         if event.kind == "presence" {
             let present = Present::deserialize(event.data).map_err(|error| {
                 let wants = "`data` of a presence has agent_id and presence (online, busy, away)";

@@ -203,8 +203,7 @@ impl Channel for Lazada {
             return Err(Refusal::Signature);
         }
         // The page shows `"data": {{...}}`, which is no JSON and cannot be what is sent. If it were, the counter shall tell.
-        let push: Push = serde_json::from_slice(request.body)
-            .map_err(|_| Refusal::malformed("no JSON; see docs/channels/lazada.md"))?;
+        let push: Push = request.json().ok_or_else(|| Refusal::malformed("no JSON; see docs/channels/lazada.md"))?;
         let is_ours = self.seller_id.is_empty() || self.seller_id == push.seller_id;
         if push.message_type != IM_MESSAGE || !is_ours {
             return Ok(nothing());

@@ -38,8 +38,9 @@ fn api() -> ApiUrl {
 
 #[derive(Deserialize)]
 struct Body {
+    /// One that is not as documented must not keep the others back.
     #[serde(default)]
-    events: Vec<Event>,
+    events: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +51,8 @@ struct Event {
     /// `standby` while another program has the chat.
     #[serde(default)]
     mode: String,
+    /// Milliseconds.
+    #[serde(default)]
     timestamp: i64,
     #[serde(default)]
     source: Source,
@@ -90,7 +93,7 @@ struct Unsend {
 
 /// What happened in a chat with one person; groups and rooms, and what another program answers, are left alone.
 fn said(event: Event) -> Option<Said> {
-    if event.mode == "standby" || event.source.kind != "user" {
+    if event.mode == "standby" || event.source.kind != "user" || event.source.user_id.is_empty() {
         return None;
     }
     let (id, kind, text) = match (event.kind.as_str(), event.message, event.postback, event.unsend) {
@@ -138,8 +141,9 @@ impl Channel for Line {
         if !self.channel_secret.sign(&[request.body]).is_base64(given) {
             return Err(Refusal::Signature);
         }
-        let body: Body = serde_json::from_slice(request.body).map_err(|_| Refusal::malformed("no webhook of LINE"))?;
-        Ok(Heard::Events(body.events.into_iter().filter_map(said).collect()))
+        let body: Body = request.json().ok_or_else(|| Refusal::malformed("no webhook of LINE"))?;
+        let events = body.events.into_iter().filter_map(|event| Event::deserialize(event).ok());
+        Ok(Heard::Events(events.filter_map(said).collect()))
     }
 
     fn text_limit(&self) -> TextLimit {

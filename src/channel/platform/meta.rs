@@ -5,10 +5,11 @@
 
 use jiff::SignedDuration;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::channel::call::{CallAnswer, Failure};
-use crate::channel::hook::{Answer, Refusal, Request};
+use crate::channel::hook::{Answer, Refusal, Request, read_json};
 use crate::channel::settings::{ApiUrl, Hidden};
 use crate::channel::signature::{Key, same};
 
@@ -84,9 +85,9 @@ struct Notification<E> {
 ///
 /// # Errors
 /// [`Refusal::Malformed`] when it is no notification.
-pub(super) fn entries<E: for<'a> Deserialize<'a>>(body: &[u8], object: &str) -> Result<Vec<E>, Refusal> {
-    let malformed = |_| Refusal::malformed("no notification of Meta");
-    let notification: Notification<Value> = serde_json::from_slice(body).map_err(malformed)?;
+pub(super) fn entries<E: DeserializeOwned>(body: &[u8], object: &str) -> Result<Vec<E>, Refusal> {
+    let notification: Notification<Value> =
+        read_json(body).ok_or_else(|| Refusal::malformed("no notification of Meta"))?;
     let entries = notification.entry.into_iter().filter(|_| notification.object == object);
     Ok(entries.filter_map(|entry| E::deserialize(entry).ok()).collect())
 }

@@ -226,7 +226,7 @@ impl Channel for Shopee {
             return Err(Refusal::Signature);
         }
         // What is posted to prove an address is not documented.
-        let Ok(push) = serde_json::from_slice::<Push>(request.body) else { return Ok(nothing()) };
+        let Some(push) = request.json::<Push>() else { return Ok(nothing()) };
         let mut data = unwrapped(push.data);
         // All shops of an app post to the same address.
         if push.code != WEBCHAT || push.shop_id != self.shop_id.to_string() || data["type"] != "message" {

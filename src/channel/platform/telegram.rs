@@ -187,7 +187,7 @@ impl Channel for Telegram {
         if !same(given, self.secret_token.0.as_str()) {
             return Err(Refusal::Signature);
         }
-        let update = serde_json::from_slice(request.body).map_err(|_| Refusal::malformed("no update of Telegram"))?;
+        let update = request.json().ok_or_else(|| Refusal::malformed("no update of Telegram"))?;
         Ok(Heard::Events(said(update).into_iter().collect()))
     }
 

@@ -203,7 +203,7 @@ impl Channel for TikTok {
             return Err(Refusal::Signature);
         }
         // What the platform posts to prove an address is not documented.
-        let Ok(push) = serde_json::from_slice::<Push>(request.body) else { return Ok(nothing()) };
+        let Some(push) = request.json::<Push>() else { return Ok(nothing()) };
         // All shops of an app post to the same address.
         let is_ours = self.shop_id.is_empty() || self.shop_id == push.shop_id;
         if push.kind != NEW_MESSAGE || !is_ours {

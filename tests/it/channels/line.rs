@@ -8,14 +8,13 @@ use sha2::Sha256;
 use yingda::bot::{moment, now};
 use yingda::channel::hook::Request;
 
-use super::meta::{EVERYTHING_IS_UNSURE, UNSURE};
+use super::meta::EVERYTHING_IS_UNSURE;
 use super::{history, platform, pushes, quiet, start};
-use crate::clients::{node, plays, python};
-use crate::harness::{Answer as HttpAnswer, Plan, TestApp};
+use crate::clients::{converses, free_port, node, python};
+use crate::harness::{Answer as HttpAnswer, Plan, TestApp, with};
 use crate::stand_in::{Answer, StandIn};
 
-fn account(api: &StandIn) -> String {
-    let url = api.base();
+fn account(url: &str) -> String {
     format!(
         "name = \"line\"\ntype = \"line\"\nchannel_secret = \"channel_secret\"\nchannel_access_token = \"token\"\n\
          api_url = \"{url}\""
@@ -23,7 +22,7 @@ fn account(api: &StandIn) -> String {
 }
 
 async fn app(api: &StandIn) -> TestApp {
-    start(&account(api), "").await
+    start(&account(&api.base()), "").await
 }
 
 fn text(id: &str, text: &str) -> Value {
@@ -169,44 +168,39 @@ async fn a_forged_or_changed_body_is_refused() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_not_as_documented_keeps_no_other_back() {
+    let api = platform().await;
+    let app = app(&api).await;
+    let user = |more: Value| with(text("1", "什么时候发货"), more);
+    let odd = [
+        json!(null),
+        json!(7),
+        json!({ "type": "of next year" }),
+        json!({ "type": "module", "mode": "active", "timestamp": null, "source": null }),
+        user(json!({ "source": { "type": "user" } })),
+        user(json!({ "source": { "type": "user", "userId": null } })),
+        user(json!({ "message": { "type": "text" } })),
+        user(json!({ "message": null })),
+        user(json!({ "type": "postback", "postback": { "data": null } })),
+    ];
+    assert_eq!(post(&app, &odd).await.status, 200);
+    assert!(history(&app, "line", "U1").await.is_empty());
+    let question = user(json!({ "mode": null, "timestamp": null, "deliveryContext": null }));
+    assert_eq!(post(&app, &[&odd[..], &[question]].concat()).await.status, 200);
+    assert_eq!(history(&app, "line", "U1").await.len(), 1);
+    assert_eq!(api.after(1).await[0].json()["replyToken"], "reply-1");
+}
+
+#[tokio::test]
 #[ignore = "`make test` fetches the clients, names their folder in YINGDA_TEST_CLIENTS, and runs this too"]
 async fn lines_own_libraries_play_line_and_would_send_what_we_send() {
-    for play in [|| python("line.py"), || node("line.mjs")] {
-        let api = StandIn::judging(|number, request| match (number, request.path()) {
-            (1, "/v2/bot/message/reply") => {
-                Answer::Says("400 Bad Request".to_owned(), "{\"message\":\"Invalid reply token\"}".to_owned())
-            }
-            _ => Answer::json("{\"sentMessages\":[{\"id\":\"1\",\"quoteToken\":\"q\"}]}"),
-        })
-        .await;
-        let app = start(&account(&api), EVERYTHING_IS_UNSURE).await;
-        let mut first = text("1", UNSURE);
-        for number in [1, 2] {
-            let hook = format!("{}/channels/line", app.base);
-            let body = json!({ "destination": "Ubot", "events": [first] });
-            let seen = plays(play(), json!({ "hook": hook, "secret": "channel_secret", "body": body })).await;
-            assert_eq!((&seen["status"], &seen["forged"]), (&json!(200), &json!(401)));
-            assert_eq!(seen["texts"], json!([first["message"]["text"]]));
-            api.after(number).await;
-            first = text("2", "什么时候发货");
-        }
-        let ours = api.after(3).await;
-        assert!(ours[0].json()["messages"][0]["quickReply"].is_object(), "a menu by reply, {}", ours[0].body);
-        assert_eq!(ours[2].path(), "/v2/bot/message/push", "what a used up token could not bring");
-        let calls: Vec<Value> = ours
-            .iter()
-            .map(|call| json!({ "path": call.path(), "key": call.header("x-line-retry-key"), "body": call.json() }))
-            .collect();
-        let again = json!({ "api": api.base(), "token": "token", "calls": calls });
-        assert_eq!(plays(play(), again).await["sent"], 3);
-        let theirs = api.after(6).await.split_off(3);
-        for (ours, theirs) in ours.iter().zip(&theirs) {
-            assert_eq!((ours.path(), ours.header("authorization")), (theirs.path(), theirs.header("authorization")));
-            assert_eq!(ours.header("x-line-retry-key"), theirs.header("x-line-retry-key"));
-            let mut theirs = theirs.json();
-            theirs.as_object_mut().unwrap().remove("notificationDisabled");
-            assert_eq!(ours.json(), theirs);
-        }
+    for (command, refused, ignored) in [(python("line.py"), 5, 18), (node("line.mjs"), 4, 2)] {
+        let port = free_port();
+        let app = start(&account(&format!("http://127.0.0.1:{port}")), EVERYTHING_IS_UNSURE).await;
+        let secrets = json!({ "secret": "channel_secret", "token": "token" });
+        let told = converses(command, &app, "line", port, secrets).await;
+        assert_eq!(told, json!({ "answered": 3, "refused": refused, "ignored": ignored, "compared": 4 }));
+        assert_eq!(pushes(&app, "sent", 3).await.len(), 3);
     }
 }
 

@@ -13,7 +13,11 @@ pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// What every account of Meta's platforms has, under its type's name, with its API at the stand-in.
 pub fn account(kind: &str, api: &StandIn, more: &str) -> String {
-    let url = api.base();
+    account_at(kind, &api.base(), more)
+}
+
+/// The same, with its API at an address.
+pub fn account_at(kind: &str, url: &str, more: &str) -> String {
     format!(
         "name = \"{kind}\"\ntype = \"{kind}\"\napp_secret = \"{SECRET}\"\nverify_token = \"a token\"\n\
          access_token = \"EAAG\"\napi_url = \"{url}\"\napi_version = \"v25.0\"\n{more}"

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use yingda::bot::now;
 
 use super::meta::{EVERYTHING_IS_UNSURE, UNSURE, failed, with_answer};
-use super::{history, platform, quiet, start};
+use super::{history, platform, pushes, quiet, start};
 use crate::cli::Served;
-use crate::clients::{plays, python};
+use crate::clients::{converses, free_port, python};
 use crate::harness::{Answer as HttpAnswer, TestApp};
 use crate::stand_in::{Answer, StandIn};
 
@@ -269,42 +269,12 @@ async fn the_token_stands_in_no_log() {
 
 #[tokio::test]
 #[ignore = "`make test` fetches the clients, names their folder in YINGDA_TEST_CLIENTS, and runs this too"]
-async fn python_telegram_bot_reads_what_we_accept_and_sends_what_we_send() {
-    let api = StandIn::that(Answer::json(json!({ "ok": true, "result": { "message_id": 1, "date": 1,
-        "chat": { "id": 5_000_000_001_i64, "type": "private" } } })))
-    .await;
-    let app = start(&account(&api.base()), EVERYTHING_IS_UNSURE).await;
-    let updates = [
-        text(1, UNSURE),
-        text(2, "什么时候发货"),
-        update(
-            3,
-            json!({ "sticker": { "file_id": "A",
-        "file_unique_id": "a", "type": "regular", "width": 1, "height": 1, "is_animated": false, "is_video": false } }),
-        ),
-    ];
-    for update in &updates {
-        assert_eq!(post(&app, update).await.status, 200);
-    }
-    api.after(2).await;
-    quiet().await;
-    let calls = api.requests();
-    let ours: Vec<Value> = calls.iter().map(crate::stand_in::Request::json).collect();
-    let input = json!({ "token": TOKEN, "api": format!("{}/bot", api.base()), "updates": updates, "calls": ours });
-    let seen = plays(python("telegram_bot.py"), input).await;
-    assert_eq!(seen["texts"], json!([UNSURE, "什么时候发货", null]));
-    assert_eq!(seen["chats"], json!([5_000_000_001_i64, 5_000_000_001_i64, 5_000_000_001_i64]));
-    assert_eq!(seen["stickers"], json!([false, false, true]));
-    assert!(ours[0]["reply_markup"].is_object(), "the first is a menu");
-    let theirs = api.after(2 * calls.len()).await.split_off(calls.len());
-    for ((ours, theirs), keyboard) in calls.iter().zip(&theirs).zip(seen["keyboards"].as_array().unwrap()) {
-        assert_eq!(ours.path(), theirs.path(), "the library calls the same address");
-        let fields: std::collections::BTreeMap<String, String> =
-            form_urlencoded::parse(theirs.body.as_bytes()).into_owned().collect();
-        let ours = ours.json();
-        assert_eq!(fields["text"], ours["text"].as_str().unwrap());
-        assert_eq!(fields["chat_id"], ours["chat_id"].to_string());
-        let markup = fields.get("reply_markup").map(|text| serde_json::from_str::<Value>(text).unwrap());
-        assert_eq!((markup.as_ref(), keyboard), (ours.get("reply_markup"), &ours["reply_markup"]));
-    }
+async fn python_telegram_bot_plays_telegram_and_would_send_what_we_send() {
+    let port = free_port();
+    let app = start(&account(&format!("http://127.0.0.1:{port}")), EVERYTHING_IS_UNSURE).await;
+    let secrets = json!({ "secret": SECRET, "token": TOKEN });
+    let told = converses(python("telegram_bot.py"), &app, "telegram", port, secrets).await;
+    assert_eq!(told, json!({ "answered": 2, "refused": 4, "ignored": 23, "compared": 3 }));
+    assert_eq!(kinds(&app).await, ["message", "message", "message", "media"]);
+    assert_eq!(pushes(&app, "sent", 3).await.len(), 3);
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use yingda::bot::now;
 use yingda::channel::wechat_crypto::{Crypto, signature};
 
+use super::meta::EVERYTHING_IS_UNSURE;
 use super::{history, pushes, quiet};
-use crate::clients::{node, plays, python};
+use crate::clients::{converses, free_port, node, python};
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp};
 use crate::stand_in::{Answer, Request, StandIn};
 
@@ -67,8 +68,7 @@ impl Platform {
     }
 }
 
-fn settings(api: &StandIn, more: &str) -> String {
-    let url = api.base();
+fn settings(url: &str, more: &str) -> String {
     format!(
         "[[channels]]\nshop = \"demo\"\nallow_private = true\ndebounce_ms = 0\nname = \"kf\"\ntype = \"wechat_kf\"\n\
          corp_id = \"{CORP}\"\nsecret = \"hush\"\ntoken = \"123456\"\nencoding_aes_key = \"{KEY}\"\napi_url = \"{url}\"\n{more}\n"
@@ -76,7 +76,7 @@ fn settings(api: &StandIn, more: &str) -> String {
 }
 
 async fn app(api: &StandIn, more: &str) -> TestApp {
-    Plan::shop().with_config(&settings(api, more)).start().await
+    Plan::shop().with_config(&settings(&api.base(), more)).start().await
 }
 
 fn item(id: &str, origin: u32, more: &Value) -> Value {
@@ -266,7 +266,7 @@ async fn after_a_restart_it_goes_on_where_it_was() {
     sent(&api, 1).await;
     quiet().await;
     platform.has(vec![text("m2", "书包有几种颜色")]);
-    let second = Plan::shop().with_config(&settings(&api, "")).beside(&first).start().await;
+    let second = Plan::shop().with_config(&settings(&api.base(), "")).beside(&first).start().await;
     assert!(sent(&api, 2).await[1]["text"]["content"].as_str().unwrap().contains("颜色"), "without a callback");
     let requests = api.requests();
     let fetches = calls(&requests, "/cgi-bin/kf/sync_msg?");
@@ -442,7 +442,7 @@ async fn a_menu_can_be_pressed_and_a_press_is_its_text() {
 async fn a_long_answer_is_five_messages_at_most_each_within_the_limit() {
     let platform = Platform::default();
     let api = platform.start().await;
-    let app = Plan::editable_shop().with_config(&settings(&api, "text_bytes = 100")).start().await;
+    let app = Plan::editable_shop().with_config(&settings(&api.base(), "text_bytes = 100")).start().await;
     let answer = "第一句说晾晒。".repeat(100);
     let entry = format!("[[entry]]\nid = \"long\"\nquestion = \"保养说明书怎么写的\"\nanswer = '''{answer}'''\n");
     app.write_faq("long.toml", entry);
@@ -517,18 +517,16 @@ fn settings_that_cannot_be_are_told() {
 
 #[tokio::test]
 #[ignore = "`make test` fetches the clients, names their folder in YINGDA_TEST_CLIENTS, and runs this too"]
-async fn libraries_play_wecom_and_are_understood() {
-    let platform = Platform::default();
-    let api = platform.start().await;
-    let app = app(&api, "").await;
-    for (place, command) in [python("wechat_kf.py"), node("wechat_kf.mjs")].into_iter().enumerate() {
-        platform.has(vec![text(&format!("m{place}"), ["什么时候发货", "书包有几种颜色"][place])]);
-        let input = json!({
-            "url": format!("{}/channels/kf", app.base), "token": "123456", "corp_id": CORP, "key": KEY,
-            "event": callback("kf_msg_or_event", KF),
-        });
-        let seen = plays(command, input).await;
-        assert_eq!(seen, json!({ "echo": "5927782489442352469", "callback": 200, "forged": 401, "other_corp": 403 }));
-        sent(&api, place + 1).await;
+async fn libraries_play_wecom_and_read_what_it_is_sent() {
+    for (command, wanted) in [
+        (python("wechat_kf.py"), json!({ "answered": 2, "refused": 3, "ignored": 3, "compared": 3 })),
+        (node("wechat_kf.mjs"), json!({ "answered": 2, "refused": 3 })),
+    ] {
+        let port = free_port();
+        let config = settings(&format!("http://127.0.0.1:{port}"), "");
+        let app = Plan::shop().with_config(&format!("{config}{EVERYTHING_IS_UNSURE}")).start().await;
+        let secrets = json!({ "token": "123456", "corp_id": CORP, "key": KEY, "secret": "hush" });
+        assert_eq!(converses(command, &app, "kf", port, secrets).await, wanted);
+        assert_eq!(pushes(&app, "sent", 2).await.len(), 2);
     }
 }

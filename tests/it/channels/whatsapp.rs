@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 use yingda::bot::now;
 
 use super::meta::{
-    EVERYTHING_IS_UNSURE, UNSURE, account, edited, error, only_what_is_signed_is_heard, post,
+    EVERYTHING_IS_UNSURE, UNSURE, account, account_at, edited, error, only_what_is_signed_is_heard, post,
     the_challenge_is_answered, what_becomes_of, with_answer,
 };
 use super::{history, platform, pushes, quiet, start};
-use crate::clients::{plays, python};
+use crate::clients::{converses, free_port, python};
 use crate::harness::TestApp;
 use crate::stand_in::{Answer, StandIn};
 
@@ -261,34 +261,17 @@ async fn every_way_to_fail_is_told_in_the_outbox() {
 #[tokio::test]
 #[ignore = "`make test` fetches the clients, names their folder in YINGDA_TEST_CLIENTS, and runs this too"]
 async fn pywa_plays_whatsapp_and_would_send_what_we_send() {
-    let api = platform().await;
-    let long = "书包一共有几种颜色可以挑选呢，请问有没有黑色的";
-    let app = edited(&account("whatsapp", &api, NUMBER), EVERYTHING_IS_UNSURE, "书包有几种颜色", long).await;
-    let other = change(&[text("wamid.2", "8613900139000", "什么时候发货")]);
-    let pressed = json!({ "type": "button_reply", "button_reply": { "id": "什么时候发货", "title": "什么时候发货" } });
-    let bodies = [
-        notification(&[change(&[text("wamid.1", CUSTOMER, UNSURE)])]),
-        notification(&[other]),
-        notification(&[change(&[message("wamid.3", CUSTOMER, "interactive", pressed)])]),
-    ];
-    let hook = format!("{}/channels/whatsapp", app.base);
-    let input = json!({ "hook": hook, "secret": super::meta::SECRET, "token": "a token", "bodies": bodies });
-    let heard = plays(python("whatsapp.py"), input).await;
-    assert_eq!(heard["challenge"], json!([200, "1158201444"]));
-    assert_eq!((&heard["statuses"], &heard["forged"]), (&json!([200, 200, 200]), &json!(401)));
-    let texts: Vec<&Value> = heard["read"].as_array().unwrap().iter().map(|read| &read["text"]).collect();
-    assert_eq!(texts, [UNSURE, "什么时候发货", "什么时候发货"]);
-    assert_eq!(heard["read"][0]["name"], "小王");
-    let calls = api.after(3).await;
-    let mut ours: Vec<Value> = calls.iter().map(crate::stand_in::Request::json).collect();
-    let mut menu = ours.iter().find(|call| call["type"] == "interactive").expect("a menu").clone();
-    assert_eq!(menu["interactive"]["type"], "list", "a question is too long for a button");
-    let button = json!({ "type": "reply", "reply": { "id": long, "title": "书包颜色" } });
-    menu["interactive"] = json!({ "type": "button", "body": { "text": "？" }, "action": { "buttons": [button] } });
-    ours.push(menu);
-    let sent = plays(python("whatsapp.py"), json!({ "calls": ours, "number": "106540352242922" })).await;
-    for (sent, ours) in sent["sent"].as_array().unwrap().iter().zip(&ours) {
-        assert_eq!((&sent["path"], &sent["body"]), (&json!("/v25.0/106540352242922/messages"), ours));
+    // A question that is too long for a button makes the menu a list.
+    for question in ["书包有几种颜色", "书包一共有几种颜色可以挑选呢，请问有没有黑色的"] {
+        let port = free_port();
+        let account = account_at("whatsapp", &format!("http://127.0.0.1:{port}"), NUMBER);
+        let app = edited(&account, EVERYTHING_IS_UNSURE, "书包有几种颜色", question).await;
+        let secrets =
+            json!({ "secret": super::meta::SECRET, "verify": "a token", "token": "EAAG", "number": "106540352242922" });
+        let told = converses(python("whatsapp.py"), &app, "whatsapp", port, secrets).await;
+        assert_eq!(told, json!({ "answered": 3, "refused": 18, "ignored": 6, "compared": 4 }));
+        assert_eq!(history(&app, "whatsapp", CUSTOMER).await[0]["event"]["context"]["customer_name"], "小王");
+        assert!(pushes(&app, "sent", 4).await.len() >= 4);
     }
 }
 
