@@ -23,11 +23,11 @@ def played_by(name, library):
         data = {"conversation_id": f"{name}-{what}", "customer_id": "u", "text": words}
         return json.dumps({"type": "message", "timestamp": now.isoformat(), "data": data}, **style)
 
-    def sent(what, secret="secret", time=now, signed=None, text=None, signed_id=None, change=lambda signature: signature):
+    def sent(what, secret="secret", time=now, signed=None, text=None, signed_id=None, change=lambda signature: signature, brand="webhook"):
         message_id, text = f"msg_{name}_{what}", text or body(what, ensure_ascii=False)
         signature = library.Webhook(asked[secret]).sign(signed_id or message_id, time, signed or text)
-        headers = {"webhook-id": message_id, "webhook-timestamp": str(int(time.timestamp())), "webhook-signature": change(signature)}
-        return ask(asked["hook"], text, headers)[0]
+        headers = {"id": message_id, "timestamp": str(int(time.timestamp())), "signature": change(signature)}
+        return ask(asked["hook"], text, {f"{brand}-{header}": value for header, value in headers.items()})[0]
 
     before = len(receiver.calls)
     believed = {
@@ -36,12 +36,14 @@ def played_by(name, library):
         "among_others": sent("among_others", change=lambda right: f"v1a,abc v1,{'A' * 43}= {right}"),
         "escaped": sent("escaped", text=body("escaped")),
         "spaced": sent("spaced", text=body("spaced", indent=2)),
+        "branded": sent("branded", brand="svix"),
     }
     refused = {
         "forged": sent("forged", secret="other"),
         "old": sent("old", time=now - timedelta(seconds=330)),
         "new": sent("new", time=now + timedelta(seconds=330)),
         "changed": sent("changed", signed=body("another")),
+        "changed_branded": sent("changed", signed=body("another"), brand="svix"),
         "unsigned": ask(asked["hook"], body("unsigned"))[0],
         "another_id": sent("another_id", signed_id="msg_1"),
         "another_version": sent("another_version", change=lambda right: right.replace("v1,", "v2,")),

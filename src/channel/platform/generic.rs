@@ -83,10 +83,16 @@ impl Generic {
     }
 
     /// The id and the time that are signed.
+    /// By the headers of the specification, else by those that Svix sends in their place
+    /// (<https://docs.svix.com/receiving/verifying-payloads/how-manual>).
     fn verified<'a>(&self, request: &'a Request<'_>, now: Timestamp) -> Result<(&'a str, Timestamp), Refusal> {
-        let (id, signature) = (request.header("webhook-id"), request.header("webhook-signature"));
-        let (Some(id), Some(signature)) = (id, signature) else { return Err(Refusal::Signature) };
-        let timestamp = request.header("webhook-timestamp").and_then(|value| value.parse().ok());
+        let headers = |names: [&str; 3]| {
+            let [id, timestamp, signature] = names.map(|name| request.header(name));
+            Some((id?, timestamp.and_then(|value| value.parse().ok()), signature?))
+        };
+        let given = headers(["webhook-id", "webhook-timestamp", "webhook-signature"])
+            .or_else(|| headers(["svix-id", "svix-timestamp", "svix-signature"]));
+        let (id, timestamp, signature) = given.ok_or(Refusal::Signature)?;
         let timestamp: i64 = timestamp.ok_or(Refusal::Timestamp)?;
         verify(&self.secrets, id, timestamp, request.body, signature, now, TOLERANCE.unsigned_abs())
             .map_err(Refusal::from)?;

@@ -30,6 +30,27 @@ async fn post_at(app: &TestApp, id: &str, body: &[u8], at: Timestamp) -> Answer 
     app.hook("own", &headers, body.to_vec()).await
 }
 
+#[tokio::test]
+async fn the_headers_of_svix_are_as_good_and_no_mixture_of_both() {
+    let app = without_url().await;
+    let (body, time) = (message("什么时候发货").to_string(), now().as_second());
+    let signature = sign(&SECRET.parse().unwrap(), "msg_1", time, body.as_bytes());
+    let post = async |names: [&'static str; 3]| {
+        let values = ["msg_1", &time.to_string(), &signature];
+        let headers: Vec<(&str, &str)> = names.into_iter().zip(values).collect();
+        app.hook("own", &headers, body.clone()).await
+    };
+    for mixed in [
+        ["svix-id", "webhook-timestamp", "webhook-signature"],
+        ["webhook-id", "svix-timestamp", "webhook-signature"],
+        ["webhook-id", "webhook-timestamp", "svix-signature"],
+    ] {
+        assert_eq!(post(mixed).await.status, 401, "{mixed:?}");
+    }
+    let answer = post(["svix-id", "svix-timestamp", "svix-signature"]).await;
+    assert!(answer.json()["reply"].as_str().unwrap().contains('发'), "{}", answer.body);
+}
+
 async fn post(app: &TestApp, id: &str, body: &Value) -> Answer {
     post_at(app, id, body.to_string().as_bytes(), now()).await
 }

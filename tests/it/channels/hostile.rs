@@ -19,9 +19,12 @@ use crate::harness::client;
 const MARK: &str = "marked-13812345678";
 
 /// Headers by which platforms are known; whoever forges one forges them all.
-const PROOFS: [&str; 16] = [
+const PROOFS: [&str; 19] = [
     "authorization",
     "event-sign",
+    "svix-id",
+    "svix-signature",
+    "svix-timestamp",
     "webhook-id",
     "webhook-signature",
     "webhook-timestamp",
