@@ -95,7 +95,7 @@ def menu(call):
 
 def send(call):
     text = call["interactive"]["body"]["text"] if "interactive" in call else call["text"]["body"]
-    client.send_message(to=call["to"], text=text, buttons=menu(call))
+    client.send_message(to=call["to"], text=text, buttons=menu(call), tracker=call["biz_opaque_callback_data"])
 
 
 taken = {"messaging_product": "whatsapp", "messages": [{"id": "wamid.S"}], "contacts": [{"input": customer, "wa_id": customer, "user_id": customer}]}
