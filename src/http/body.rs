@@ -11,14 +11,25 @@ use super::error::ApiError;
 /// A JSON body of this shape, whatever its content type says.
 pub(super) struct JsonBody<T>(pub T);
 
+/// A body to the byte; one that is too large is told so.
+pub(super) struct Whole(pub Bytes);
+
+impl FromRequest<App> for Whole {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        Bytes::from_request(request, app).await.map(Self).map_err(|rejection| match rejection.status() {
+            axum::http::StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(app.config.limits.body_bytes),
+            _ => ApiError::not_json(rejection.body_text()),
+        })
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
-            axum::http::StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(app.config.limits.body_bytes),
-            _ => ApiError::not_json(rejection.body_text()),
-        })?;
+        let Whole(bytes) = Whole::from_request(request, app).await?;
         // serde would read a list as the fields in their order.
         if bytes.trim_ascii_start().starts_with(b"[") {
             return Err(ApiError::invalid("invalid type: a list, expected an object"));

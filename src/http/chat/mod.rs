@@ -5,7 +5,6 @@ mod assets;
 mod stream;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, RawPathParams, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use axum::http::request::Parts;
@@ -17,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
+use super::body::Whole;
 use super::error::{ApiError, Problem};
 use super::params::Params;
 use crate::bot::{HookError, Line, moment, now};
@@ -124,7 +124,7 @@ async fn say(
     Path(name): Path<String>,
     visitor: Visitor,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<StatusCode, ApiError> {
     let (account, page) = account(&app, &name)?;
     if !app.visitors.may_write(&visitor.key.conversation_id, page.messages_per_minute) {
