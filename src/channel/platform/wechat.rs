@@ -29,6 +29,10 @@ pub const PLATFORM: Platform =
 /// WeChat asks three times within some 15 seconds; whoever asks later than that gets no reply again.
 const ASKED_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
+/// What WeChat writes in place of a sticker, and of whatever else it tells no account (`Wx_Gzh_Text` of yenche123/liubai, and
+/// the older form with other brackets).
+const UNSHOWN: [&str; 2] = ["[收到不支持的消息类型，暂无法显示]", "【收到不支持的消息类型，暂无法显示】"];
+
 /// Most messages that a customer's message may be answered with by the API within 48 hours.
 const MESSAGES: usize = 5;
 
@@ -163,6 +167,9 @@ impl Wechat {
         let kind = field("MsgType").unwrap_or_default().to_lowercase();
         let what = match kind.as_str() {
             "event" => self.event(&field),
+            "text" if field("Content").is_some_and(|text| UNSHOWN.contains(&text)) => {
+                Some((EventKind::Media, "", None))
+            }
             "text" => Some((EventKind::Message, fields.get("Content").unwrap_or_default(), None)),
             // What WeChat understood of a voice message, where the account has that switched on.
             "voice" => Some((EventKind::Message, field("Recognition").unwrap_or_default(), None)),
