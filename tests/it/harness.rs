@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::civil::{Date, date};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use yingda::bot::courier::Courier;
 use yingda::bot::{Bot, clockwork, mailroom};
@@ -252,6 +253,13 @@ impl TestApp {
             headers: response.headers().clone(),
             body: response.text().await.expect("the answer is whole"),
         }
+    }
+
+    /// Runs a statement in the file of its store, as somebody who comes between.
+    pub async fn sql(&self, statement: &'static str) {
+        let path = self.data.path().join("yingda.db");
+        let mut store = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+        sqlx::query(statement).execute(&mut store).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 
     /// Writes a file of the service's own content folder.

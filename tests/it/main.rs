@@ -31,6 +31,7 @@ mod records;
 mod scenarios;
 mod security;
 mod semantic;
+mod stalls;
 mod store;
 mod timing;
 mod understanding;

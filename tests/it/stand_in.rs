@@ -17,6 +17,8 @@ pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub enum Answer {
     /// A status line with further headers, and a body.
     Says(String, String),
+    /// This JSON, so much later.
+    Later(Duration, String),
     /// These bytes, then the end of the connection.
     Raw(Vec<u8>),
     /// Nothing, for as long as anybody waits.
@@ -39,7 +41,11 @@ impl Answer {
     }
 
     fn is_success(&self) -> bool {
-        matches!(self, Self::Says(status, _) if status.starts_with('2'))
+        match self {
+            Self::Says(status, _) => status.starts_with('2'),
+            Self::Later(..) => true,
+            Self::Raw(_) | Self::Hangs | Self::Drips => false,
+        }
     }
 }
 
@@ -146,10 +152,10 @@ impl StandIn {
 
 async fn give(stream: &mut TcpStream, answer: Answer) {
     match answer {
-        Answer::Says(status, body) => {
-            let length = body.len();
-            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-            drop(stream.write_all((head + &body).as_bytes()).await);
+        Answer::Says(status, body) => say(stream, &status, &body).await,
+        Answer::Later(wait, body) => {
+            tokio::time::sleep(wait).await;
+            say(stream, "200 OK\r\ncontent-type: application/json", &body).await;
         }
         Answer::Raw(bytes) => drop(stream.write_all(&bytes).await),
         Answer::Hangs => tokio::time::sleep(Duration::from_secs(60)).await,
@@ -160,6 +166,12 @@ async fn give(stream: &mut TcpStream, answer: Answer) {
             }
         }
     }
+}
+
+async fn say(stream: &mut TcpStream, status: &str, body: &str) {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    drop(stream.write_all((head + body).as_bytes()).await);
 }
 
 async fn read_request(stream: &mut TcpStream) -> Option<Request> {

@@ -6,6 +6,7 @@ use sha2::Sha256;
 use yingda::bot::now;
 use yingda::channel::account::Account;
 
+use super::every::{Proof, Spoken};
 use super::{history, platform, pushes, quiet, start};
 use crate::clients::{plays, python};
 use crate::harness::{Answer as HttpAnswer, TestApp, with};
@@ -13,8 +14,29 @@ use crate::stand_in::{Answer, StandIn};
 
 const SECRET: &str = "the-agent-bots-secret";
 
+pub const SPOKEN: Spoken = Spoken {
+    name: "chatwoot",
+    account: |url| at(url, &format!("secret = \"{SECRET}\"")).replace("\"cw\"", "\"chatwoot\""),
+    body: |id, conversation, text| {
+        let mut body = message(id.parse().unwrap(), text);
+        body["conversation"]["id"] = conversation.parse().unwrap();
+        body.to_string()
+    },
+    proof: |body, _, at| {
+        let time = at.as_second().to_string();
+        let signed = signature(&time, body);
+        let headers = vec![("x-chatwoot-timestamp", time), ("x-chatwoot-signature", signed)];
+        Proof { query: String::new(), headers }
+    },
+    prefix: "1-",
+    taken: "{}",
+};
+
 fn account(api: &StandIn, more: &str) -> String {
-    let url = api.base();
+    at(&api.base(), more)
+}
+
+fn at(url: &str, more: &str) -> String {
     format!(
         "name = \"cw\"\ntype = \"chatwoot\"\naccess_token = \"bot-token\"\nbase_url = \"{url}/\"\naccount_id = 1\n{more}"
     )
@@ -97,19 +119,6 @@ async fn a_message_in_a_pending_conversation_is_answered_through_the_api() {
     assert_eq!(body.as_object().unwrap().len(), 3, "{body}");
     let event = &history(&app, "cw", "1-42").await[0]["event"];
     assert_eq!((&event["customer_id"], &event["context"]["customer_name"]), (&json!("7"), &json!("王小明")));
-}
-
-#[tokio::test]
-async fn the_same_delivery_at_once_and_later_is_answered_once() {
-    let api = platform().await;
-    let app = app(&api).await;
-    let body = message(3, "什么时候发货").to_string();
-    let (one, two, three) = tokio::join!(post_at(&app, &body, 0), post_at(&app, &body, 0), post_at(&app, &body, 0));
-    quiet().await;
-    let later = post_at(&app, &body, 1).await;
-    assert_eq!([one.status, two.status, three.status, later.status], [200; 4]);
-    quiet().await;
-    assert_eq!(api.requests().len(), 1);
 }
 
 #[tokio::test]

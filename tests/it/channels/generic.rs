@@ -1,17 +1,37 @@
 //! The generic channel: documented events by Standard Webhooks, in both directions.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use yingda::bot::now;
 use yingda::outbound::webhook::{Secret, sign};
 
-use super::{history, platform, quiet, start};
+use super::every::{Proof, Spoken};
+use super::{history, platform, settled, start};
 use crate::harness::{Answer, TestApp};
-use crate::stand_in::{SECRET, StandIn};
+use crate::stand_in::{Request, SECRET, StandIn};
 
-async fn with_url(receiver: &StandIn) -> TestApp {
+pub const SPOKEN: Spoken = Spoken {
+    name: "generic",
+    account: |url| format!("name = \"generic\"\ntype = \"generic\"\nsecret = \"{SECRET}\"\nurl = \"{url}\""),
+    body: |_, conversation, text| message_in(conversation, text).to_string(),
+    proof,
+    prefix: "",
+    taken: "{}",
+};
+
+fn proof(body: &str, id: &str, at: Timestamp) -> Proof {
+    let (secret, time): (Secret, i64) = (SECRET.parse().unwrap(), at.as_second());
+    let signed = sign(&secret, id, time, body.as_bytes());
+    let headers =
+        [("webhook-id", id.to_owned()), ("webhook-timestamp", time.to_string()), ("webhook-signature", signed)];
+    Proof { query: String::new(), headers: headers.to_vec() }
+}
+
+async fn with_url(receiver: &StandIn, more: &str) -> TestApp {
     let url = receiver.url();
-    start(&format!("name = \"own\"\ntype = \"generic\"\nsecret = \"{SECRET}\"\nurl = \"{url}\""), "").await
+    start(&format!("name = \"own\"\ntype = \"generic\"\nsecret = \"{SECRET}\"\nurl = \"{url}\"\n{more}"), "").await
 }
 
 async fn without_url() -> TestApp {
@@ -19,7 +39,12 @@ async fn without_url() -> TestApp {
 }
 
 fn message(text: &str) -> Value {
-    json!({ "type": "message", "timestamp": now(), "data": { "conversation_id": "c", "customer_id": "u", "text": text } })
+    message_in("c", text)
+}
+
+fn message_in(conversation: &str, text: &str) -> Value {
+    let data = json!({ "conversation_id": conversation, "customer_id": "u", "text": text });
+    json!({ "type": "message", "timestamp": now(), "data": data })
 }
 
 async fn post_at(app: &TestApp, id: &str, body: &[u8], at: Timestamp) -> Answer {
@@ -58,7 +83,7 @@ async fn post(app: &TestApp, id: &str, body: &Value) -> Answer {
 #[tokio::test]
 async fn an_integrators_message_is_answered_by_a_signed_push() {
     let receiver = platform().await;
-    let app = with_url(&receiver).await;
+    let app = with_url(&receiver, "").await;
     let answer = post(&app, "msg_1", &message("什么时候发货")).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let [push] = &receiver.after(1).await[..] else { panic!("one push") };
@@ -195,27 +220,20 @@ async fn platforms_come_under_a_public_name() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused() {
-    let app =
-        start(&format!("name = \"own\"\ntype = \"generic\"\nsecret = \"{SECRET}\""), "[limits]\nhook_bytes = 2000")
-            .await;
-    let answer = post(&app, "m", &message(&"货".repeat(1000))).await;
-    assert_eq!(answer.status, 413);
-}
-
-#[tokio::test]
-async fn the_same_message_again_and_again_is_answered_once() {
+async fn a_long_answer_is_pushed_in_parts_that_fit_in_order() {
     let receiver = platform().await;
-    let app = with_url(&receiver).await;
-    let body = message("什么时候发货").to_string();
-    let storm = (0..10).map(|_| post_at(&app, "msg_1", body.as_bytes(), now()));
-    let mut answers = Vec::new();
-    for answer in storm {
-        answers.push(answer.await.status);
-    }
-    assert_eq!(answers, [200; 10]);
-    quiet().await;
-    assert_eq!(receiver.requests().len(), 1);
+    let app = with_url(&receiver, "text_chars = 16").await;
+    post(&app, "msg_1", &message("什么时候发货")).await;
+    settled(&app).await;
+    let pushes = receiver.requests();
+    let part = |push: &Request| push.json()["data"]["text"].as_str().unwrap().to_owned();
+    let parts: Vec<String> = pushes.iter().map(part).collect();
+    assert!(parts.len() > 1 && parts.iter().all(|part| part.chars().count() <= 16), "{parts:?}");
+    let whole = without_url().await;
+    let reply = post(&whole, "msg_1", &message("什么时候发货")).await.json()["reply"].as_str().unwrap().to_owned();
+    assert_eq!(parts.concat(), reply.replace('\n', ""), "nothing is lost, and the first comes first");
+    let ids: BTreeSet<&str> = pushes.iter().map(|push| push.header("webhook-id")).collect();
+    assert_eq!(ids.len(), parts.len(), "each has an id of its own");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use yingda::bot::now;
 
+use super::every::{Proof, Spoken};
 use super::markets::{Market, Told, failures, hmac, parameter, parameters};
 use super::{history, start};
 use crate::clients::{plays, python};
@@ -26,6 +27,15 @@ pub const MARKET: Market = Market {
             "refresh_expires_in": 2_592_000, "country": "sg", "request_id": "2101" })
     },
     told,
+};
+
+pub const SPOKEN: Spoken = Spoken {
+    name: MARKET.name,
+    account,
+    body: |id, conversation, text| (MARKET.message)(id, conversation, text).to_string(),
+    proof: |body, _, _| Proof::header("authorization", (MARKET.sign)(body)),
+    prefix: "",
+    taken: MARKET.taken,
 };
 
 fn account(api: &str) -> String {

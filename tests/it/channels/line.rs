@@ -5,14 +5,27 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use yingda::bot::{moment, now};
-use yingda::channel::hook::Request;
+use yingda::bot::now;
 
-use super::meta::EVERYTHING_IS_UNSURE;
-use super::{history, platform, pushes, quiet, start};
+use super::every::{Proof, Spoken};
+use super::meta::{EVERYTHING_IS_UNSURE, with_answer};
+use super::{history, platform, pushes, settled, start};
 use crate::clients::{converses, free_port, node, python};
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp, with};
-use crate::stand_in::{Answer, StandIn};
+use crate::stand_in::{Answer, Request, StandIn};
+
+pub const SPOKEN: Spoken = Spoken {
+    name: "line",
+    account,
+    body: |id, customer, words| {
+        let mut event = text(id, words);
+        event["source"]["userId"] = json!(customer);
+        json!({ "destination": "Ubot", "events": [event] }).to_string()
+    },
+    proof: |body, _, _| Proof::header("x-line-signature", signature(body)),
+    prefix: "",
+    taken: "{}",
+};
 
 fn account(url: &str) -> String {
     format!(
@@ -123,29 +136,45 @@ async fn a_hundred_events_at_once_are_taken_and_each_is_answered_once() {
         .collect();
     assert_eq!(post(&app, &events).await.status, 200);
     assert_eq!(post(&app, &events).await.status, 200);
-    api.after(100).await;
-    quiet().await;
-    assert_eq!(api.requests().len(), 100);
+    settled(&app).await;
+    let mut told: Vec<Value> = api.requests().iter().map(|call| call.json()["replyToken"].clone()).collect();
+    told.sort_unstable_by_key(ToString::to_string);
+    let mut wanted: Vec<Value> = (0..100).map(|number| json!(format!("reply-m{number}"))).collect();
+    wanted.sort_unstable_by_key(ToString::to_string);
+    assert_eq!(told, wanted);
 }
 
 #[tokio::test]
-async fn the_same_event_three_times_in_a_moment_and_again_a_day_later_is_answered_once() {
+async fn a_hundred_messages_of_one_customer_at_once_are_kept_in_their_order() {
     let api = platform().await;
     let app = app(&api).await;
-    let body = json!({ "destination": "U", "events": [text("1", "什么时候发货")] }).to_string();
-    let signed = signature(&body);
-    let headers = [("x-line-signature", signed.as_str())];
-    let post = || app.hook("line", &headers, body.clone());
-    let (one, two, three) = tokio::join!(post(), post(), post());
-    assert_eq!([one.status, two.status, three.status], [200; 3]);
-    let account = app.bot.account("line").unwrap();
-    let mut headers = http::HeaderMap::new();
-    headers.insert("x-line-signature", signed.parse().unwrap());
-    let request = Request { is_post: true, query: "", headers: &headers, body: body.as_bytes() };
-    let later = moment(now() + jiff::SignedDuration::from_hours(25));
-    assert_eq!(app.bot.hear(account, &request, later, 5_000).await.unwrap().status, 200);
-    quiet().await;
-    assert_eq!((api.requests().len(), history(&app, "line", "U1").await.len()), (1, 1));
+    let events: Vec<Value> = (0..100).map(|number| text(&format!("m{number}"), "什么时候发货")).collect();
+    assert_eq!(post(&app, &events).await.status, 200);
+    let page = app.get("/v1/conversations/U1/events?shop=demo&channel=line&limit=500").await.json();
+    let stored: Vec<&str> =
+        page["events"].as_array().unwrap().iter().map(|event| event["event"]["message_id"].as_str().unwrap()).collect();
+    assert!(stored.iter().copied().eq((0..100).map(|number| format!("m{number}"))), "{stored:?}");
+    settled(&app).await;
+    let tokens: Vec<Value> = api.requests().iter().map(|call| call.json()["replyToken"].clone()).collect();
+    let place = |token: &Value| token.as_str().unwrap()["reply-m".len()..].parse::<u32>().unwrap();
+    assert!(!tokens.is_empty() && tokens.iter().map(place).is_sorted(), "answers come in order: {tokens:?}");
+}
+
+#[tokio::test]
+async fn a_long_answer_is_a_reply_and_pushes_that_fit() {
+    let api = platform().await;
+    let long = "付款后两天内发出，节假日顺延📦。".repeat(700);
+    let app = with_answer(&account(&api.base()), &long).await;
+    post(&app, &[text("1", "什么时候发货")]).await;
+    settled(&app).await;
+    let calls = api.requests();
+    let paths: Vec<&str> = calls.iter().map(|call| call.path().rsplit('/').next().unwrap()).collect();
+    assert_eq!(paths, ["reply", "push", "push"], "the reply token is good once");
+    let part = |call: &Request| call.json()["messages"][0]["text"].as_str().unwrap().to_owned();
+    let parts: Vec<String> = calls.iter().map(part).collect();
+    assert!(parts.iter().all(|part| part.encode_utf16().count() <= 5_000 && part.ends_with('。')));
+    assert!(parts.concat().ends_with(&long), "nothing is lost, and the first comes first");
+    assert_ne!(calls[1].header("x-line-retry-key"), calls[2].header("x-line-retry-key"));
 }
 
 #[tokio::test]

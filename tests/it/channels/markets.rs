@@ -112,23 +112,6 @@ async fn a_buyers_message_is_acknowledged_without_a_body_and_answered_by_a_call(
 }
 
 #[tokio::test]
-async fn a_message_is_answered_once_however_often_it_comes() {
-    for market in MARKETS {
-        let api = market.api().await;
-        let app = market.start(&api).await;
-        let body = (market.message)("m1", "7001", "什么时候发货").to_string();
-        let post = || market.post_raw(&app, &body);
-        let at_once = tokio::join!(post(), post(), post());
-        assert_eq!([at_once.0.status, at_once.1.status, at_once.2.status], [200; 3], "{}", market.name);
-        api.after(1).await;
-        assert_eq!(post().await.status, 200, "{}: once more, later", market.name);
-        quiet().await;
-        assert_eq!(api.requests().len(), 1, "{}", market.name);
-        assert_eq!(history(&app, market.name, "7001").await.len(), 1, "{}", market.name);
-    }
-}
-
-#[tokio::test]
 async fn what_is_not_signed_rightly_is_refused_without_a_word_and_leaves_nothing() {
     for market in MARKETS {
         let api = market.api().await;
@@ -212,15 +195,13 @@ async fn a_message_is_acknowledged_in_half_a_second_while_the_api_hangs() {
     for market in MARKETS {
         let api = StandIn::that(Answer::Hangs).await;
         let app = market.start(&api).await;
-        let mut waits = Vec::new();
-        for number in 0..5 {
-            let started = Instant::now();
+        for number in 0..10 {
             let body = (market.message)(&format!("m{number}"), &format!("700{number}"), "什么时候发货");
+            let started = Instant::now();
             assert_eq!(market.post(&app, &body).await.status, 200);
-            waits.push(started.elapsed());
+            let took = started.elapsed();
+            assert!(took < Duration::from_millis(500), "{}: {took:?}, message {number}", market.name);
         }
-        waits.sort_unstable();
-        assert!(waits[2] < Duration::from_millis(500), "{}: {waits:?}", market.name);
         api.after(1).await;
     }
 }

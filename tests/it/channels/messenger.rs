@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 use yingda::bot::now;
 
+use super::every::{Proof, Spoken};
 use super::meta::{
-    EVERYTHING_IS_UNSURE, UNSURE, account, error, only_what_is_signed_is_heard, post, the_challenge_is_answered,
-    what_becomes_of, with_answer,
+    EVERYTHING_IS_UNSURE, UNSURE, account, account_at, error, only_what_is_signed_is_heard, post, signature,
+    the_challenge_is_answered, what_becomes_of, with_answer, written,
 };
-use super::{history, platform, quiet, start};
+use super::{history, platform, quiet, settled, start};
 use crate::harness::TestApp;
 use crate::stand_in::{Answer, Request, StandIn};
 
@@ -15,6 +16,22 @@ const PRODUCTS: [(&str, &str); 2] = [("messenger", "page"), ("instagram", "insta
 const OURS: &str = "app_id = \"1517776481860111\"\naccount_id = \"100\"";
 const PAGE: &str = "100";
 const CUSTOMER: &str = "1254477777772919";
+
+pub const MESSENGER: Spoken = Spoken {
+    name: "messenger",
+    account: |url| account_at("messenger", url, OURS),
+    body: |id, customer, words| written(&notification("page", &[said_by(customer, id, words)])),
+    proof: |body, _, _| Proof::header("x-hub-signature-256", signature(body)),
+    prefix: "",
+    taken: "{}",
+};
+
+pub const INSTAGRAM: Spoken = Spoken {
+    name: "instagram",
+    account: |url| account_at("instagram", url, OURS),
+    body: |id, customer, words| written(&notification("instagram", &[said_by(customer, id, words)])),
+    ..MESSENGER
+};
 
 async fn app(kind: &str, api: &StandIn) -> TestApp {
     start(&account(kind, api, OURS), "").await
@@ -36,6 +53,12 @@ fn from_page(message: Value) -> Value {
 
 fn text(id: &str, text: &str) -> Value {
     from_customer(json!({ "message": { "mid": id, "text": text } }))
+}
+
+fn said_by(customer: &str, id: &str, words: &str) -> Value {
+    let mut message = text(id, words);
+    message["sender"]["id"] = json!(customer);
+    message
 }
 
 fn notification(object: &str, messaging: &[Value]) -> Value {
@@ -84,36 +107,45 @@ async fn only_meta_is_heard_and_answered_its_challenge() {
 }
 
 #[tokio::test]
-async fn a_redelivered_message_is_answered_once() {
+async fn a_hundred_messages_in_several_entries_are_taken_and_each_customer_is_answered_once() {
     for (kind, object) in PRODUCTS {
         let api = platform().await;
         let app = app(kind, &api).await;
-        let body = question(object);
-        let (one, two, three) = tokio::join!(post(&app, kind, &body), post(&app, kind, &body), post(&app, kind, &body));
-        assert_eq!([one.status, two.status, three.status], [200; 3]);
-        api.after(1).await;
+        let customers: Vec<String> = (0..100).map(|number| format!("99{number:04}")).collect();
+        let messages: Vec<Value> =
+            customers.iter().map(|customer| said_by(customer, &format!("m_{customer}"), "什么时候发货")).collect();
+        let mut body = notification(object, &[]);
+        let entries = messages.chunks(7).map(|some| notification(object, some)["entry"][0].clone());
+        body["entry"] = entries.collect();
         assert_eq!(post(&app, kind, &body).await.status, 200);
-        quiet().await;
-        assert_eq!((api.requests().len(), kinds(&app, kind).await.len()), (1, 1), "{kind}");
+        assert_eq!(post(&app, kind, &body).await.status, 200);
+        settled(&app).await;
+        let calls = api.requests();
+        let told = |call: &Request| call.json()["recipient"]["id"].as_str().unwrap().to_owned();
+        let mut told: Vec<String> = calls.iter().map(told).collect();
+        told.sort_unstable();
+        assert_eq!(told, customers, "{kind}");
     }
 }
 
 #[tokio::test]
-async fn a_batch_is_taken_whole() {
-    let api = platform().await;
-    let app = app("messenger", &api).await;
-    let messages: Vec<Value> = (0..20)
-        .map(|number| {
-            let mut message = text(&format!("m_{number}"), "什么时候发货");
-            message["sender"]["id"] = json!(format!("customer {number}"));
-            message
-        })
-        .collect();
-    let (one, two) = messages.split_at(9);
-    let mut body = notification("page", one);
-    body["entry"].as_array_mut().unwrap().push(notification("page", two)["entry"][0].clone());
-    assert_eq!(post(&app, "messenger", &body).await.status, 200);
-    assert_eq!(api.after(20).await.len(), 20);
+async fn a_sticker_is_media_as_it_was_and_as_it_is_since_2026() {
+    // Both attachments until August 2026, then the new one alone (Messenger Platform, changelog of 1 June 2026).
+    let old = json!({ "type": "image", "payload": { "url": "https://example.com/1.png", "sticker_id": 369_239_263_222_822_u64 } });
+    let new = json!({ "type": "sticker", "payload": { "sticker_id": 369_239_263_222_822_u64 } });
+    for (kind, object) in PRODUCTS {
+        let api = platform().await;
+        let app = app(kind, &api).await;
+        post(&app, kind, &notification(object, &[text("m_0", "在吗")])).await;
+        let stickers = [json!([old]), json!([old, new]), json!([new])].into_iter().enumerate();
+        let stickers = stickers.map(|(place, attachments)| {
+            from_customer(json!({ "message": { "mid": format!("m_s{place}"), "attachments": attachments } }))
+        });
+        assert_eq!(post(&app, kind, &notification(object, &stickers.collect::<Vec<_>>())).await.status, 200);
+        assert_eq!(kinds(&app, kind).await, ["message", "media", "media", "media"], "{kind}");
+        settled(&app).await;
+        assert_eq!(api.requests().len(), 1, "{kind}: a greeting, and no answer to stickers");
+    }
 }
 
 #[tokio::test]

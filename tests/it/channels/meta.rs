@@ -16,7 +16,7 @@ pub fn account(kind: &str, api: &StandIn, more: &str) -> String {
     account_at(kind, &api.base(), more)
 }
 
-/// The same, with its API at an address.
+/// The same, with the API at this address.
 pub fn account_at(kind: &str, url: &str, more: &str) -> String {
     format!(
         "name = \"{kind}\"\ntype = \"{kind}\"\napp_secret = \"{SECRET}\"\nverify_token = \"a token\"\n\

@@ -1,6 +1,7 @@
 //! Channels: platforms speak to the running service and are spoken to, each in its own words.
 
 mod chatwoot;
+mod every;
 mod generic;
 mod generic_clients;
 mod hostile;
@@ -13,6 +14,7 @@ mod registry;
 mod shopee;
 mod telegram;
 mod tiktok;
+mod tokens;
 mod web;
 mod wechat;
 mod wechat_kf;
@@ -20,7 +22,7 @@ mod whatsapp;
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Plan, TestApp};
 use crate::stand_in::{Answer, StandIn};
@@ -49,7 +51,7 @@ pub async fn history(app: &TestApp, channel: &str, conversation: &str) -> Vec<Va
 /// Pushes in this state, once there are so many.
 pub async fn pushes(app: &TestApp, state: &str, count: usize) -> Vec<Value> {
     for _ in 0..500 {
-        let answer = app.get(&format!("/v1/outbox?state={state}")).await;
+        let answer = app.get(&format!("/v1/outbox?state={state}&limit=500")).await;
         let pushes = answer.json()["pushes"].as_array().unwrap().clone();
         if pushes.len() >= count {
             return pushes;
@@ -57,6 +59,18 @@ pub async fn pushes(app: &TestApp, state: &str, count: usize) -> Vec<Value> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("{count} pushes never were {state}");
+}
+
+/// Until nothing is under way. A decision is stored with its pushes before a webhook is acknowledged: once the outbox is
+/// empty, every call has been made that there will be.
+pub async fn settled(app: &TestApp) {
+    for _ in 0..1_000 {
+        if app.get("/v1/outbox?state=pending").await.json()["pushes"] == json!([]) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the outbox never was empty: {}", app.get("/v1/outbox?state=pending").await.body);
 }
 
 /// Long enough for whatever was on its way.

@@ -88,3 +88,56 @@ fn there_is_no_page_without_a_platform() {
         assert!(name == "README" || PLATFORMS.iter().any(|platform| platform.name == name), "{name}");
     }
 }
+
+/// Platforms whose chats nobody but the platform may read and answer, as the README names them.
+const CLOSED: [&str; 12] =
+    ["淘宝", "天猫", "千牛", "拼多多", "京东", "咚咚", "抖店", "飞鸽", "快手小店", "小红书", "Amazon", "Shopify Inbox"];
+
+/// What they are called in code.
+const CLOSED_NAMES: [&str; 16] = [
+    "taobao",
+    "tmall",
+    "qianniu",
+    "pinduoduo",
+    "pdd",
+    "jd",
+    "jingdong",
+    "dongdong",
+    "douyin",
+    "doudian",
+    "feige",
+    "kuaishou",
+    "xiaohongshu",
+    "rednote",
+    "amazon",
+    "shopify",
+];
+
+#[test]
+fn the_readme_names_the_platforms_without_a_public_chat_api_and_what_there_is_instead() {
+    let text = read("README.md");
+    let told = text.split("\n\n").find(|part| part.starts_with("**No public chat API**")).expect("it is told");
+    for name in CLOSED {
+        assert!(told.contains(name), "{name} is not named");
+    }
+    assert!(told.contains("`GET /v1/suggestions`") && told.contains("`generic`"), "what there is instead: {told}");
+    let rows = text.lines().filter(|line| line.contains("](docs/channels/"));
+    for row in rows {
+        assert!(!CLOSED.iter().any(|name| row.contains(name)), "a channel for one of them: {row}");
+    }
+}
+
+#[test]
+fn no_platform_claims_to_be_one_without_a_public_chat_api() {
+    for platform in PLATFORMS {
+        let told = format!("{} {}", platform.name, platform.title).to_lowercase();
+        let words: Vec<&str> = told.split(|c: char| !c.is_alphanumeric()).collect();
+        assert!(!CLOSED_NAMES.iter().any(|name| words.contains(name)), "{told}");
+        assert!(!CLOSED.iter().any(|name| told.contains(&name.to_lowercase())), "{told}");
+    }
+    for name in CLOSED_NAMES {
+        let account = format!("name = \"a\"\nshop = \"demo\"\ntype = \"{name}\"");
+        let fault = Account::read(account.parse().unwrap()).expect_err(name);
+        assert!(PLATFORMS.iter().all(|platform| fault.contains(platform.name)), "it says what there is: {fault}");
+    }
+}

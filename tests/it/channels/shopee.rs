@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use yingda::bot::now;
 
+use super::every::{Proof, Spoken};
 use super::markets::{Market, Told, failures, hmac, parameter, query};
 use super::{history, quiet, start};
 use crate::clients::{plays, python};
@@ -35,6 +36,15 @@ pub const MARKET: Market = Market {
             "expire_in": 14_400, "request_id": "e3", "error": "", "message": "" })
     },
     told,
+};
+
+pub const SPOKEN: Spoken = Spoken {
+    name: MARKET.name,
+    account,
+    body: |id, conversation, text| (MARKET.message)(id, conversation, text).to_string(),
+    proof: |body, _, _| Proof::header("authorization", (MARKET.sign)(body)),
+    prefix: "",
+    taken: MARKET.taken,
 };
 
 fn account(api: &str) -> String {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use yingda::bot::now;
 
+use super::every::{Proof, Spoken};
 use super::meta::{EVERYTHING_IS_UNSURE, UNSURE, failed, with_answer};
 use super::{history, platform, pushes, quiet, start};
 use crate::cli::Served;
@@ -14,6 +15,15 @@ use crate::stand_in::{Answer, StandIn};
 
 const TOKEN: &str = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11";
 const SECRET: &str = "yingda_-1";
+
+pub const SPOKEN: Spoken = Spoken {
+    name: "telegram",
+    account,
+    body: |id, customer, words| text(id.parse().unwrap(), words).to_string().replace("5000000001", customer),
+    proof: |_, _, _| Proof::header("x-telegram-bot-api-secret-token", SECRET),
+    prefix: "",
+    taken: "{}",
+};
 
 fn account(api: &str) -> String {
     format!(
@@ -82,19 +92,6 @@ async fn whoever_does_not_know_the_secret_token_is_refused() {
     let cut = body[..body.len() - 1].to_owned();
     assert_eq!(app.hook("telegram", &twice[..1], cut).await.status, 400, "signed, and no JSON");
     assert!(kinds(&app).await.is_empty());
-}
-
-#[tokio::test]
-async fn a_redelivered_update_is_answered_once() {
-    let api = platform().await;
-    let app = app(&api).await;
-    let update = text(7, "什么时候发货");
-    let (one, two, three) = tokio::join!(post(&app, &update), post(&app, &update), post(&app, &update));
-    assert_eq!([one.status, two.status, three.status], [200; 3]);
-    api.after(1).await;
-    assert_eq!(post(&app, &update).await.status, 200);
-    quiet().await;
-    assert_eq!((api.requests().len(), kinds(&app).await.len()), (1, 1));
 }
 
 #[tokio::test]

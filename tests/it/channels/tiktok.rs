@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use yingda::bot::now;
 
+use super::every::{Proof, Spoken};
 use super::markets::{Market, Told, failures, hmac, parameter, parameters, query};
 use super::{history, quiet, start};
 use crate::clients::{plays, python};
@@ -27,6 +28,15 @@ pub const MARKET: Market = Market {
             "refresh_token": refresh, "refresh_token_expire_in": end } })
     },
     told,
+};
+
+pub const SPOKEN: Spoken = Spoken {
+    name: MARKET.name,
+    account,
+    body: |id, conversation, text| (MARKET.message)(id, conversation, text).to_string(),
+    proof: |body, _, _| Proof::header("authorization", (MARKET.sign)(body)),
+    prefix: "",
+    taken: MARKET.taken,
 };
 
 fn account(api: &str) -> String {
@@ -109,7 +119,7 @@ async fn tokens_are_renewed_with_the_apps_key_and_secret() {
 }
 
 #[tokio::test]
-async fn pictures_and_cards_are_media_and_a_card_tells_what_it_is_about() {
+async fn pictures_stickers_and_cards_are_media_and_a_card_tells_what_it_is_about() {
     let api = MARKET.api().await;
     let app = MARKET.start(&api).await;
     for (id, kind, content) in [
@@ -117,6 +127,7 @@ async fn pictures_and_cards_are_media_and_a_card_tells_what_it_is_about() {
         ("m2", "PRODUCT_CARD", json!({ "product_id": "12345" })),
         ("m3", "ORDER_CARD", json!({ "order_id": "57" })),
         ("m4", "SOMETHING_NEW", json!({})),
+        ("m5", "EMOTICONS", json!({ "url": "https://example.com/a.gif" })),
     ] {
         assert_eq!(MARKET.post(&app, &push(id, "7001", "BUYER", kind, content)).await.status, 200);
     }

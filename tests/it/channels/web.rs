@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use yingda::bot::{moment, now};
+use yingda::channel::hook::Request;
 
 use crate::clients::{node, plays};
 use crate::harness::{Answer, Plan, TestApp, client};
@@ -81,9 +83,16 @@ async fn a_visitor_reads_the_own_message_and_its_answer() {
 async fn a_message_that_is_sent_again_is_there_once() {
     let app = app().await;
     let visitor = session(&app).await;
-    for _ in 0..3 {
-        assert_eq!(say(&app, &visitor, "m-1", "什么时候发货").await.status, 202);
-    }
+    let write = || say(&app, &visitor, "m-1", "什么时候发货");
+    let (one, two, three) = tokio::join!(write(), write(), write());
+    assert_eq!([one.status, two.status, three.status], [202; 3]);
+    let body = json!({ "message_id": "m-1", "text": "什么时候发货" }).to_string();
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {visitor}").parse().unwrap());
+    let request = Request { is_post: true, query: "", headers: &headers, body: body.as_bytes() };
+    let a_day_later = moment(now() + jiff::SignedDuration::from_hours(25));
+    let account = app.bot.account("chat").unwrap();
+    assert_eq!(app.bot.hear(account, &request, a_day_later, 5_000).await.unwrap().status, 200);
     assert_eq!(read(&app, &visitor, "").await.len(), 2);
     assert_eq!(say(&app, &visitor, "m-1", "别的话").await.status, 409);
 }
@@ -163,6 +172,10 @@ async fn a_message_that_cannot_be_is_told_why() {
         assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
     }
     assert_eq!(say(&app, &visitor, "m", &"货".repeat(5_000)).await.status, 202);
+    let large = format!("{{\"message_id\":\"n\",\"text\":\"{}\"}}", "货".repeat(30_000));
+    let answer = app.send_as(Some(&visitor), Method::POST, "/chat/chat/messages", large).await;
+    answer.problem(413, "more than a body may be");
+    assert!(said(&read(&app, &visitor, "").await).iter().all(|(_, id)| *id != "n"));
 }
 
 #[tokio::test]

@@ -3,17 +3,27 @@
 use serde_json::{Value, json};
 use yingda::bot::now;
 
+use super::every::{Proof, Spoken};
 use super::meta::{
-    EVERYTHING_IS_UNSURE, UNSURE, account, account_at, edited, error, only_what_is_signed_is_heard, post,
-    the_challenge_is_answered, what_becomes_of, with_answer,
+    EVERYTHING_IS_UNSURE, UNSURE, account, account_at, edited, error, only_what_is_signed_is_heard, post, signature,
+    the_challenge_is_answered, what_becomes_of, with_answer, written,
 };
-use super::{history, platform, pushes, quiet, start};
+use super::{history, platform, pushes, quiet, settled, start};
 use crate::clients::{converses, free_port, python};
 use crate::harness::TestApp;
 use crate::stand_in::{Answer, StandIn};
 
 const NUMBER: &str = "phone_number_id = \"106540352242922\"";
 const CUSTOMER: &str = "8613800138000";
+
+pub const SPOKEN: Spoken = Spoken {
+    name: "whatsapp",
+    account: |url| account_at("whatsapp", url, NUMBER),
+    body: |id, customer, words| written(&notification(&[change(&[text(id, customer, words)])])),
+    proof: |body, _, _| Proof::header("x-hub-signature-256", signature(body)),
+    prefix: "",
+    taken: "{}",
+};
 
 async fn app(api: &StandIn) -> TestApp {
     start(&account("whatsapp", api, NUMBER), "").await
@@ -86,33 +96,30 @@ async fn a_forged_truncated_or_reserialised_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_redelivered_message_is_answered_once() {
+async fn a_hundred_messages_in_entries_and_changes_are_taken_and_each_customer_is_answered_once() {
     let api = platform().await;
     let app = app(&api).await;
-    let body = question("wamid.1");
-    let (one, two, three) =
-        tokio::join!(post(&app, "whatsapp", &body), post(&app, "whatsapp", &body), post(&app, "whatsapp", &body));
-    assert_eq!([one.status, two.status, three.status], [200; 3]);
-    api.after(1).await;
-    assert_eq!(post(&app, "whatsapp", &body).await.status, 200, "a week later");
-    quiet().await;
-    assert_eq!((api.requests().len(), kinds(&app).await.len()), (1, 1));
-}
-
-#[tokio::test]
-async fn a_batch_is_taken_whole_and_each_customer_is_answered() {
-    let api = platform().await;
-    let app = app(&api).await;
-    let numbers: Vec<String> = (0..20).map(|number| format!("86138001380{number:02}")).collect();
-    let messages = numbers.iter().map(|from| text(&format!("wamid.{from}"), from, "什么时候发货"));
-    let changes: Vec<Value> = messages.map(|message| change(&[message])).collect();
-    let (one, two) = changes.split_at(7);
-    let mut body = notification(one);
-    body["entry"].as_array_mut().unwrap().push(notification(two)["entry"][0].clone());
+    let numbers: Vec<String> = (0..100).map(|number| format!("861380013{number:04}")).collect();
+    let messages: Vec<Value> =
+        numbers.iter().map(|from| text(&format!("wamid.{from}"), from, "什么时候发货")).collect();
+    // Entries of one, two, three ... changes, with five messages in each.
+    let mut changes: Vec<Value> = messages.chunks(5).map(change).collect();
+    let mut body = json!({ "object": "whatsapp_business_account", "entry": [] });
+    for most in 1.. {
+        let rest = changes.split_off(most.min(changes.len()));
+        body["entry"].as_array_mut().unwrap().push(notification(&changes)["entry"][0].clone());
+        changes = rest;
+        if changes.is_empty() {
+            break;
+        }
+    }
+    assert!(body["entry"].as_array().unwrap().len() > 4);
     assert_eq!(post(&app, "whatsapp", &body).await.status, 200);
-    let calls = api.after(20).await;
+    assert_eq!(post(&app, "whatsapp", &body).await.status, 200);
+    settled(&app).await;
+    let calls = api.requests();
     let mut to: Vec<String> = calls.iter().map(|call| call.json()["to"].as_str().unwrap().to_owned()).collect();
-    to.sort();
+    to.sort_unstable();
     assert_eq!(to, numbers);
 }
 

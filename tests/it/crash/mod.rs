@@ -1,11 +1,11 @@
 //! What the service promises when the process is killed, the disk is full, the database is gone, or a receiver misbehaves.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures and the seed of a run, shown when it fails")]
 
-mod chance;
+pub mod chance;
 mod database;
 mod disk;
 mod kill;
-mod node;
+pub mod node;
 mod nodes;
 mod receiver;
 mod receivers;

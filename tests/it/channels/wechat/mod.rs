@@ -1,5 +1,7 @@
 //! WeChat Official Accounts: signed or in envelopes, answered in the response, the rest by the API.
 
+mod passive;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,6 +10,7 @@ use yingda::channel::signature::sorted_sha1;
 use yingda::channel::wechat_crypto::{Crypto, signature};
 use yingda::channel::xml::{self, Fields};
 
+use super::every::{Proof, Spoken};
 use super::{history, pushes, quiet, start};
 use crate::clients::{converses, free_port, node, python};
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp};
@@ -18,6 +21,15 @@ const OTHER_KEY: &str = "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR";
 const APPID: &str = "wxb11529c136998cb6";
 const ACCOUNT: &str = "gh_7f083739789a";
 const CUSTOMER: &str = "oLVPpjqs9BhvzwPj5A-vTYAX3GLc";
+
+pub const SPOKEN: Spoken = Spoken {
+    name: "wechat",
+    account: |_| settings(""),
+    body: |id, customer, words| text(id, words).replace(CUSTOMER, customer),
+    proof: |_, _, at| Proof { query: query(at.as_second()), headers: Vec::new() },
+    prefix: "",
+    taken: "{}",
+};
 
 fn settings(more: &str) -> String {
     format!("name = \"wechat\"\ntype = \"wechat\"\ntoken = \"test\"\n{more}")
@@ -325,6 +337,21 @@ async fn what_is_no_text_is_media_and_what_is_no_message_is_left_alone() {
     let events = history(&app, "wechat", CUSTOMER).await;
     let kinds: Vec<&Value> = events.iter().map(|event| &event["event"]["kind"]).collect();
     assert_eq!(kinds, ["message", "media", "media", "media", "media", "media", "message"]);
+}
+
+#[tokio::test]
+async fn a_sticker_which_wechat_tells_in_words_of_its_own_is_media() {
+    let app = start(&settings(""), "").await;
+    assert!(content(&post(&app, &text("0", "在吗")).await).contains("欢迎"));
+    for (id, words) in [("1", "【收到不支持的消息类型，暂无法显示】"), ("2", "[收到不支持的消息类型，暂无法显示]")]
+    {
+        assert_eq!(post(&app, &text(id, words)).await.body, "success", "{words}");
+    }
+    // What only speaks of it is a question.
+    post(&app, &text("3", "【收到不支持的消息类型，暂无法显示】是什么意思")).await;
+    let events = history(&app, "wechat", CUSTOMER).await;
+    let kinds: Vec<&Value> = events.iter().map(|event| &event["event"]["kind"]).collect();
+    assert_eq!(kinds, ["message", "media", "media", "message"]);
 }
 
 #[tokio::test]

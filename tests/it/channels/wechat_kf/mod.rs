@@ -1,5 +1,7 @@
 //! WeChat customer service: a callback in an envelope, messages fetched page by page, replies by the API.
 
+mod mailbox;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,6 +30,8 @@ struct Platform {
     /// `errcode`s of the next fetches.
     stumbles: Arc<Mutex<Vec<i64>>>,
     grants: Arc<AtomicU32>,
+    /// How long it takes for a page.
+    pace: Duration,
 }
 
 impl Platform {
@@ -46,7 +50,7 @@ impl Platform {
             let stumble = self.stumbles.lock().unwrap().pop();
             return match stumble {
                 Some(code) => Answer::json(json!({ "errcode": code, "errmsg": "x" })),
-                None => Answer::json(self.page(&request.json())),
+                None => Answer::Later(self.pace, self.page(&request.json()).to_string()),
             };
         }
         let code = *self.says.lock().unwrap();
@@ -181,7 +185,9 @@ async fn the_handshake_gives_back_the_decrypted_echo_and_nothing_to_others() {
 async fn a_callback_has_the_messages_fetched_and_each_answered_once() {
     let platform = Platform::default();
     let api = platform.start().await;
-    let app = app(&api, "").await;
+    let app = app(&api, &format!("open_kfids = [\"{KF}\"]")).await;
+    // A token, and the look when the service started.
+    api.after(2).await;
     platform.has(vec![text("m1", "什么时候发货")]);
     let answer = rings(&app).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, ""));
@@ -196,8 +202,9 @@ async fn a_callback_has_the_messages_fetched_and_each_answered_once() {
     let requests = api.requests();
     let [grant] = &calls(&requests, "/cgi-bin/gettoken?")[..] else { panic!("one token: {requests:?}") };
     assert_eq!(grant.path(), format!("/cgi-bin/gettoken?corpid={CORP}&corpsecret=hush"));
-    let [fetch] = &calls(&requests, "/cgi-bin/kf/sync_msg?access_token=t1")[..] else { panic!("{requests:?}") };
-    let asked = json!({ "open_kfid": KF, "token": "ENCtoken", "limit": 1000, "voice_format": 0 });
+    let [first, fetch] = &calls(&requests, "/cgi-bin/kf/sync_msg?access_token=t1")[..] else { panic!("{requests:?}") };
+    assert_eq!(first.json(), json!({ "open_kfid": KF, "limit": 1000, "voice_format": 0 }));
+    let asked = json!({ "open_kfid": KF, "token": "ENCtoken", "cursor": "0", "limit": 1000, "voice_format": 0 });
     assert_eq!(fetch.json(), asked);
     assert!(calls(&requests, "/cgi-bin/kf/send_msg?")[0].path().ends_with("=t1"));
     for _ in 0..3 {
