@@ -7,7 +7,8 @@ use yingda::bot::now;
 use yingda::channel::account::Account;
 
 use super::every::{Proof, Spoken};
-use super::{history, platform, pushes, quiet, start};
+use super::meta::failed;
+use super::{history, platform, settled, start};
 use crate::clients::{plays, python};
 use crate::harness::{Answer as HttpAnswer, TestApp, with};
 use crate::stand_in::{Answer, StandIn};
@@ -204,7 +205,7 @@ async fn what_is_not_a_customers_message_is_not_answered_and_what_a_human_wrote_
     post(&app, &sent_by(17, amy, json!({}))).await;
     post(&app, &sent_by(18, Value::Null, json!({ "content_attributes": { "external_echo": true } }))).await;
     post(&app, &message(19, "什么时候发货")).await;
-    quiet().await;
+    settled(&app).await;
     assert_eq!(kinds(&app).await, ["agent_message", "agent_message", "message"]);
     assert_eq!(history(&app, "cw", "1-42").await[0]["event"]["agent_id"], "4");
     assert_eq!(api.requests().len(), 0, "a human is there");
@@ -221,7 +222,7 @@ async fn what_is_asked_in_an_open_conversation_waits_for_its_agent() {
     let mut muted = message(4, "在吗");
     muted["conversation"]["status"] = json!("resolved");
     post(&app, &muted).await;
-    quiet().await;
+    settled(&app).await;
     assert_eq!(kinds(&app).await, ["takeover", "message"]);
     let told = app.get("/v1/conversations/1-42?shop=demo&channel=cw").await.json();
     assert_eq!((&told["phase"]["name"], &told["phase"]["agent"]), (&json!("assigned"), &json!("4")), "{told}");
@@ -240,7 +241,7 @@ async fn the_status_of_a_conversation_says_whose_it_is() {
     api.after(1).await;
     post(&app, &status("conversation_status_changed", "open", 2.25)).await;
     post(&app, &message(4, "书包有几种颜色")).await;
-    quiet().await;
+    settled(&app).await;
     assert_eq!(api.requests().len(), 1, "a human has it");
     post(&app, &status("conversation_status_changed", "pending", 3.5)).await;
     post(&app, &message(5, "鼠标的软件怎么安装")).await;
@@ -284,7 +285,7 @@ async fn a_menu_has_buttons_and_what_is_chosen_is_answered() {
     post(&app, &update).await;
     post(&app, &update).await;
     api.after(2).await;
-    quiet().await;
+    settled(&app).await;
     assert_eq!(api.requests().len(), 2, "told twice, answered once");
     let said = recorded(&app).await;
     assert_eq!(said[1], ("message".to_owned(), items[0]["value"].as_str().unwrap().to_owned()));
@@ -312,7 +313,7 @@ async fn the_bot_hands_over_after_its_last_word() {
     // Its own status comes back.
     post(&app, &status("conversation_status_changed", "open", 2.0)).await;
     post(&app, &message(4, "什么时候发货")).await;
-    quiet().await;
+    settled(&app).await;
     assert_eq!(api.requests().len(), 3, "the bot keeps silent");
 }
 
@@ -341,12 +342,10 @@ async fn what_chatwoot_refuses_is_told_in_the_outbox() {
         let api = StandIn::that(Answer::status(answer)).await;
         let app = app(&api).await;
         post(&app, &message(3, "什么时候发货")).await;
-        api.after(1).await;
-        quiet().await;
-        let found = pushes(&app, state, 1).await;
-        assert_eq!(found[0]["failure"], failure, "{answer}: {found:?}");
-        assert!(found[0]["error"].as_str().unwrap().contains(says), "{answer}: {found:?}");
-        assert!(!found[0]["error"].as_str().unwrap().contains("bot-token"), "{answer}");
+        let push = failed(&app, state).await;
+        assert_eq!(push["failure"], failure, "{answer}: {push}");
+        let why = push["error"].as_str().unwrap();
+        assert!(why.contains(says) && !why.contains("bot-token"), "{answer}: {why}");
     }
 }
 

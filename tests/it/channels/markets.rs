@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{history, lazada, pushes, quiet, shopee, start, tiktok};
+use super::{history, lazada, pushes, settled, shopee, start, tiktok};
 use crate::harness::{Answer as HttpAnswer, TestApp};
 use crate::stand_in::{Answer, Request, StandIn};
 
@@ -135,7 +135,7 @@ async fn what_is_not_signed_rightly_is_refused_without_a_word_and_leaves_nothing
         assert_eq!(app.hook(market.name, &[], body.clone()).await.status, 401, "{}: none", market.name);
         let twice = [("authorization", right.as_str()), ("authorization", right.as_str())];
         assert_eq!(app.hook(market.name, &twice, body).await.status, 401, "{}: twice", market.name);
-        quiet().await;
+        settled(&app).await;
         assert!(history(&app, market.name, "7001").await.is_empty(), "{}", market.name);
         assert!(api.requests().is_empty(), "{}", market.name);
     }
@@ -150,7 +150,7 @@ async fn what_does_not_concern_us_is_acknowledged_and_left_alone() {
             let answer = market.post(&app, &body).await;
             assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{}: {body}", market.name);
         }
-        quiet().await;
+        settled(&app).await;
         assert!(api.requests().is_empty(), "{}", market.name);
         assert!(history(&app, market.name, "7001").await.is_empty(), "{}", market.name);
     }
@@ -183,7 +183,7 @@ async fn our_own_message_that_comes_back_is_known_and_a_humans_silences_the_bot(
         api.after(2).await;
         assert_eq!(market.post(&app, &(market.own)("m4", "7001", "亲，我来看一下")).await.status, 200);
         market.post(&app, &(market.message)("m5", "7001", "书包都有啥颜色可以选")).await;
-        quiet().await;
+        settled(&app).await;
         assert_eq!(api.requests().len(), 2, "{}: the human has it", market.name);
         let kinds = market.kinds(&app, "7001").await;
         assert_eq!(kinds, ["message", "agent_message", "message", "agent_message", "message"], "{}", market.name);

@@ -8,7 +8,7 @@ use super::meta::{
     EVERYTHING_IS_UNSURE, UNSURE, account, account_at, error, only_what_is_signed_is_heard, post, signature,
     the_challenge_is_answered, what_becomes_of, with_answer, written,
 };
-use super::{history, platform, quiet, settled, start};
+use super::{history, platform, settled, start};
 use crate::harness::TestApp;
 use crate::stand_in::{Answer, Request, StandIn};
 
@@ -101,7 +101,7 @@ async fn only_meta_is_heard_and_answered_its_challenge() {
         the_challenge_is_answered(&app, kind).await;
         only_what_is_signed_is_heard(&app, kind, &question(object)).await;
         assert_eq!(kinds(&app, kind).await, ["message"], "what was refused left nothing");
-        quiet().await;
+        settled(&app).await;
         assert_eq!(api.requests().len(), 1, "{kind}");
     }
 }
@@ -216,7 +216,7 @@ async fn our_own_echoes_are_known_and_a_humans_words_keep_the_bot_silent() {
         let human =
             from_page(json!({ "mid": "m_5", "is_echo": true, "app_id": 263_902_037_430_900_u64, "text": "我来处理" }));
         post(&app, kind, &notification(object, &[human, text("m_6", "会员日是哪天")])).await;
-        quiet().await;
+        settled(&app).await;
         assert_eq!(api.requests().len(), 2, "{kind}: a human has it");
     }
 }
@@ -288,7 +288,7 @@ async fn without_being_told_to_it_keeps_the_thread() {
     let app = app("messenger", &api).await;
     post(&app, "messenger", &notification("page", &[text("m_1", "气死我了，什么破客服")])).await;
     api.after(1).await;
-    quiet().await;
+    settled(&app).await;
     assert!(api.requests().iter().all(|call| call.path() == "/v25.0/me/messages"));
 }
 

@@ -72,8 +72,3 @@ pub async fn settled(app: &TestApp) {
     }
     panic!("the outbox never was empty: {}", app.get("/v1/outbox?state=pending").await.body);
 }
-
-/// Long enough for whatever was on its way.
-pub async fn quiet() {
-    tokio::time::sleep(Duration::from_millis(700)).await;
-}

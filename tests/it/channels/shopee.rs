@@ -5,7 +5,7 @@ use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
 use super::markets::{Market, Told, failures, hmac, parameter, query};
-use super::{history, quiet, start};
+use super::{history, settled, start};
 use crate::clients::{plays, python};
 use crate::stand_in::Request;
 
@@ -173,7 +173,7 @@ async fn who_writes_for_the_shop_is_known_by_shop_sub_account_or_configuration()
     for body in [by_shop, by_sub_account, by_configuration] {
         assert_eq!(MARKET.post(&app, &body).await.status, 200);
     }
-    quiet().await;
+    settled(&app).await;
     assert!(api.requests().is_empty());
     let events = history(&app, "shopee", "7001").await;
     let agents: Vec<&Value> = events.iter().map(|event| &event["event"]["agent_id"]).collect();

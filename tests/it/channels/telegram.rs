@@ -7,7 +7,7 @@ use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
 use super::meta::{EVERYTHING_IS_UNSURE, UNSURE, failed, with_answer};
-use super::{history, platform, pushes, quiet, start};
+use super::{history, platform, pushes, settled, start};
 use crate::cli::Served;
 use crate::clients::{converses, free_port, python};
 use crate::harness::{Answer as HttpAnswer, TestApp};
@@ -150,7 +150,7 @@ async fn only_what_a_person_says_in_a_chat_of_their_own_is_heard() {
         let answer = post(&app, &update).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{update}");
     }
-    quiet().await;
+    settled(&app).await;
     assert!(kinds(&app).await.is_empty() && api.requests().is_empty());
     let group = app.get("/v1/conversations/-100123?shop=demo&channel=telegram").await;
     assert_eq!(group.status, 404);

@@ -5,7 +5,7 @@ use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
 use super::markets::{Market, Told, failures, hmac, parameter, parameters, query};
-use super::{history, quiet, start};
+use super::{history, settled, start};
 use crate::clients::{plays, python};
 use crate::stand_in::Request;
 
@@ -145,7 +145,7 @@ async fn who_writes_as_the_shop_is_a_human_unless_it_is_configured_as_a_robot() 
         let before = api.requests().len();
         MARKET.post(&app, &push("m1", "7001", "SHOP", "TEXT", json!({ "content": "欢迎光临" }))).await;
         MARKET.post(&app, &(MARKET.message)("m2", "7001", "什么时候发货")).await;
-        quiet().await;
+        settled(&app).await;
         assert_eq!(MARKET.kinds(&app, "7001").await, kinds, "{setting}");
         assert_eq!(api.requests().len() - before, usize::from(!setting.is_empty()), "{setting}");
     }

@@ -8,7 +8,7 @@ use super::meta::{
     EVERYTHING_IS_UNSURE, UNSURE, account, account_at, edited, error, only_what_is_signed_is_heard, post, signature,
     the_challenge_is_answered, what_becomes_of, with_answer, written,
 };
-use super::{history, platform, pushes, quiet, settled, start};
+use super::{history, platform, pushes, settled, start};
 use crate::clients::{converses, free_port, python};
 use crate::harness::TestApp;
 use crate::stand_in::{Answer, StandIn};
@@ -91,7 +91,7 @@ async fn a_forged_truncated_or_reserialised_body_is_refused() {
     let app = app(&api).await;
     only_what_is_signed_is_heard(&app, "whatsapp", &question("wamid.1")).await;
     assert_eq!(kinds(&app).await, ["message"], "what was refused left nothing");
-    quiet().await;
+    settled(&app).await;
     assert_eq!(api.requests().len(), 1);
 }
 
@@ -189,7 +189,7 @@ async fn what_a_human_writes_in_the_app_keeps_the_bot_silent() {
     assert_eq!(post(&app, "whatsapp", &notification(&[change])).await.status, 200);
     assert_eq!(post(&app, "whatsapp", &question("wamid.1")).await.status, 200);
     assert_eq!(kinds(&app).await, ["agent_message", "message"]);
-    quiet().await;
+    settled(&app).await;
     assert!(api.requests().is_empty(), "a human has it");
 }
 

@@ -11,7 +11,7 @@ use yingda::channel::wechat_crypto::{Crypto, signature};
 use yingda::channel::xml::{self, Fields};
 
 use super::every::{Proof, Spoken};
-use super::{history, pushes, quiet, start};
+use super::{history, pushes, settled, start};
 use crate::clients::{converses, free_port, node, python};
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp};
 use crate::stand_in::{Answer, SECRET, StandIn};
@@ -409,7 +409,7 @@ async fn what_does_not_fit_into_the_response_is_brought_by_the_api() {
     }
     assert_eq!(all.matches("第一句").count(), 100, "nothing is lost");
     post(&app, &text("1", "保养说明书怎么写的")).await;
-    quiet().await;
+    settled(&app).await;
     assert_eq!(api.requests().len(), 3, "asked again, it brings nothing twice");
     assert_eq!(pushes(&app, "sent", 2).await.len(), 2);
 }
@@ -496,7 +496,7 @@ async fn wechats_own_agents_get_the_conversation_and_the_words_go_by_the_api() {
         events[3..6].iter().map(|event| (&event["event"]["kind"], &event["event"]["agent_id"])).collect();
     let expected = [json!(["takeover", "amy@gh"]), json!(["takeover", "bob@gh"]), json!(["hand_back", "amy@gh"])];
     assert_eq!(told, expected.each_ref().map(|pair| (&pair[0], &pair[1])));
-    quiet().await;
+    settled(&app).await;
     assert_eq!(api.requests().len(), 2);
 }
 
