@@ -1,13 +1,12 @@
 //! Chatwoot: an agent bot's signed webhooks, answered in pending conversations, handed over by the status open.
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use yingda::bot::now;
 use yingda::channel::account::Account;
 
 use super::every::{Proof, Spoken};
 use super::meta::failed;
+use super::sign::hmac_hex;
 use super::{history, platform, settled, start};
 use crate::clients::{plays, python};
 use crate::harness::{Answer as HttpAnswer, TestApp, with};
@@ -74,9 +73,7 @@ fn status(event: &str, status: &str, updated_at: f64) -> Value {
 }
 
 fn signature(time: &str, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(format!("{time}.{body}").as_bytes());
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+    format!("sha256={}", hmac_hex(SECRET, &format!("{time}.{body}")))
 }
 
 async fn post_at(app: &TestApp, body: &str, seconds: i64) -> HttpAnswer {

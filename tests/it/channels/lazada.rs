@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
-use super::markets::{Market, Told, failures, hmac, parameter, parameters};
+use super::markets::{Market, Told, failures, parameter, parameters};
+use super::sign::hmac_hex;
 use super::{history, start};
 use crate::clients::{plays, python};
 use crate::stand_in::Request;
@@ -15,7 +16,7 @@ const SECRET: &str = "lazada_secret";
 pub const MARKET: Market = Market {
     name: "lazada",
     account,
-    sign: |body| hmac(SECRET, &format!("{KEY}{body}")),
+    sign: |body| hmac_hex(SECRET, &format!("{KEY}{body}")),
     message: |id, conversation, text| push(id, conversation, 1, 1, json!({ "txt": text })),
     own: |id, conversation, text| push(id, conversation, 2, 1, json!({ "txt": text })),
     others,
@@ -97,7 +98,7 @@ fn is_signed(call: &Request, path: &str) -> bool {
     signed.retain(|(name, _)| name != "sign");
     signed.sort();
     let text: String = signed.iter().map(|(name, value)| format!("{name}{value}")).collect();
-    parameter(&call.body, "sign") == hmac(SECRET, &format!("{path}{text}")).to_uppercase()
+    parameter(&call.body, "sign") == hmac_hex(SECRET, &format!("{path}{text}")).to_uppercase()
 }
 
 #[tokio::test]

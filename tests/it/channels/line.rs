@@ -1,14 +1,11 @@
 //! LINE: signed by the channel secret, answered by reply token, later by pushes.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
 use super::meta::{EVERYTHING_IS_UNSURE, with_answer};
+use super::sign::hmac_base64;
 use super::{history, platform, pushes, settled, start};
 use crate::clients::{converses, free_port, node, python};
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp, with};
@@ -46,9 +43,7 @@ fn text(id: &str, text: &str) -> Value {
 }
 
 fn signature(body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"channel_secret").unwrap();
-    mac.update(body.as_bytes());
-    STANDARD.encode(mac.finalize().into_bytes())
+    hmac_base64("channel_secret", body)
 }
 
 async fn post(app: &TestApp, events: &[Value]) -> HttpAnswer {
@@ -247,14 +242,12 @@ async fn two_accounts_of_two_shops_do_not_know_of_each_other() {
     let config = format!("{}{}{shops}", account("a", "channel_secret"), account("b", "another_secret"));
     let app = Plan::shop().with_config(&config).start().await;
     let body = json!({ "destination": "U", "events": [text("1", "什么时候发货")] }).to_string();
-    let post = async |account: &str, key: &[u8]| {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-        mac.update(body.as_bytes());
-        let signed = STANDARD.encode(mac.finalize().into_bytes());
+    let post = async |account: &str, key: &str| {
+        let signed = hmac_base64(key, &body);
         app.hook(account, &[("x-line-signature", &signed)], body.clone()).await.status
     };
-    assert_eq!(post("b", b"channel_secret").await, 401, "signed for the other");
-    assert_eq!((post("a", b"channel_secret").await, post("b", b"another_secret").await), (200, 200));
+    assert_eq!(post("b", "channel_secret").await, 401, "signed for the other");
+    assert_eq!((post("a", "channel_secret").await, post("b", "another_secret").await), (200, 200));
     let mut tokens: Vec<String> =
         api.after(2).await.iter().map(|call| call.header("authorization").to_owned()).collect();
     tokens.sort();

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use super::{history, lazada, pushes, settled, shopee, start, tiktok};
 use crate::harness::{Answer as HttpAnswer, TestApp};
@@ -45,13 +43,6 @@ pub struct Told {
 }
 
 pub const MARKETS: [&Market; 3] = [&tiktok::MARKET, &lazada::MARKET, &shopee::MARKET];
-
-/// HMAC-SHA256 in lower-case hexadecimal.
-pub fn hmac(secret: &str, text: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(text.as_bytes());
-    hex::encode(mac.finalize().into_bytes())
-}
 
 /// Parameters of a query or form, decoded.
 pub fn parameters(text: &str) -> Vec<(String, String)> {

@@ -1,9 +1,8 @@
 //! What the platforms of Meta share in tests: bodies as Meta writes and signs them, and what becomes of a failure.
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
+use super::sign::hmac_hex;
 use super::start;
 use crate::harness::{Answer as HttpAnswer, Plan, TODAY, TestApp, editable, fixture};
 use crate::stand_in::{Answer, StandIn};
@@ -38,9 +37,7 @@ pub fn written(body: &Value) -> String {
 }
 
 pub fn signature(body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(body.as_bytes());
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+    format!("sha256={}", hmac_hex(SECRET, body))
 }
 
 /// Posts a notification as Meta does.

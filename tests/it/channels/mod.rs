@@ -12,6 +12,7 @@ mod messenger;
 mod meta;
 mod registry;
 mod shopee;
+mod sign;
 mod telegram;
 mod tiktok;
 mod tokens;

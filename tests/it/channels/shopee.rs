@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
-use super::markets::{Market, Told, failures, hmac, parameter, query};
+use super::markets::{Market, Told, failures, parameter, query};
+use super::sign::hmac_hex;
 use super::{history, settled, start};
 use crate::clients::{plays, python};
 use crate::stand_in::Request;
@@ -16,7 +17,7 @@ const CALLBACK: &str = "https://shop.example.com/channels/shopee";
 pub const MARKET: Market = Market {
     name: "shopee",
     account,
-    sign: |body| hmac(SECRET, &format!("{CALLBACK}|{body}")),
+    sign: |body| hmac_hex(SECRET, &format!("{CALLBACK}|{body}")),
     message: |id, conversation, text| push(id, conversation, "text", json!({ "text": text })),
     own: |id, conversation, text| {
         let mut body = push(id, conversation, "text", json!({ "text": text }));
@@ -116,7 +117,7 @@ async fn a_call_is_signed_over_partner_path_time_token_and_shop() {
     let (time, access) = (value("timestamp"), value("access_token"));
     assert_eq!((value("partner_id").as_str(), value("shop_id").as_str()), (PARTNER, "947042923"));
     assert!((0..60).contains(&(now().as_second() - time.parse::<i64>().unwrap())), "{time}");
-    assert_eq!(value("sign"), hmac(SECRET, &format!("{PARTNER}{path}{time}{access}947042923")));
+    assert_eq!(value("sign"), hmac_hex(SECRET, &format!("{PARTNER}{path}{time}{access}947042923")));
     let body = call.json();
     assert_eq!((&body["to_id"], &body["message_type"]), (&json!(7001), &json!("text")));
 }
@@ -129,7 +130,7 @@ async fn tokens_are_renewed_by_a_signed_call() {
     let call = &api.after(1).await[0];
     let (path, query) = call.path().split_once('?').unwrap();
     let time = parameter(query, "timestamp");
-    assert_eq!(parameter(query, "sign"), hmac(SECRET, &format!("{PARTNER}{path}{time}")));
+    assert_eq!(parameter(query, "sign"), hmac_hex(SECRET, &format!("{PARTNER}{path}{time}")));
     let wanted = json!({ "refresh_token": "refresh-1", "partner_id": 2_001_887, "shop_id": 947_042_923 });
     assert_eq!(call.json(), wanted);
 }
@@ -139,7 +140,7 @@ async fn the_callback_address_is_part_of_the_signature() {
     let api = MARKET.api().await;
     let app = MARKET.start(&api).await;
     let body = (MARKET.message)("m1", "7001", "什么时候发货").to_string();
-    let other = hmac(SECRET, &format!("{CALLBACK}/|{body}"));
+    let other = hmac_hex(SECRET, &format!("{CALLBACK}/|{body}"));
     assert_eq!(app.hook("shopee", &[("authorization", &other)], body).await.status, 401);
 }
 

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
-use super::markets::{Market, Told, failures, hmac, parameter, parameters, query};
+use super::markets::{Market, Told, failures, parameter, parameters, query};
+use super::sign::hmac_hex;
 use super::{history, settled, start};
 use crate::clients::{plays, python};
 use crate::stand_in::Request;
@@ -15,7 +16,7 @@ const SECRET: &str = "tiktok_secret";
 pub const MARKET: Market = Market {
     name: "tiktok",
     account,
-    sign: |body| hmac(SECRET, &format!("{KEY}{body}")),
+    sign: |body| hmac_hex(SECRET, &format!("{KEY}{body}")),
     message: |id, conversation, text| push(id, conversation, "BUYER", "TEXT", json!({ "content": text })),
     own: |id, conversation, text| push(id, conversation, "CUSTOMER_SERVICE", "TEXT", json!({ "content": text })),
     others,
@@ -100,7 +101,7 @@ async fn a_call_is_signed_over_path_query_and_body() {
     let age = now().as_second() - signed[2].1.parse::<i64>().unwrap();
     assert!((0..60).contains(&age), "{age} s");
     let text: String = signed.iter().map(|(name, value)| format!("{name}{value}")).collect();
-    let wanted = hmac(SECRET, &format!("{SECRET}{path}{text}{}{SECRET}", call.body));
+    let wanted = hmac_hex(SECRET, &format!("{SECRET}{path}{text}{}{SECRET}", call.body));
     assert_eq!(parameter(query, "sign"), wanted);
     assert_eq!(call.json()["type"], "TEXT");
 }
