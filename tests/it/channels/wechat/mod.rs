@@ -1,8 +1,8 @@
 //! WeChat Official Accounts: signed or in envelopes, answered in the response, the rest by the API.
 
+mod api;
+mod envelope;
 mod passive;
-
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use yingda::bot::now;
@@ -11,10 +11,10 @@ use yingda::channel::wechat_crypto::{Crypto, signature};
 use yingda::channel::xml::{self, Fields};
 
 use super::every::{Proof, Spoken};
-use super::{history, pushes, settled, start};
+use super::{history, start};
 use crate::clients::{converses, free_port, node, python};
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp};
-use crate::stand_in::{Answer, SECRET, StandIn};
+use crate::stand_in::{Answer, StandIn};
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 const OTHER_KEY: &str = "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR";
@@ -164,115 +164,6 @@ async fn a_message_is_answered_in_the_response() {
 }
 
 #[tokio::test]
-async fn an_envelope_is_answered_by_an_envelope_of_its_own() {
-    let app = start(&encrypted(""), "").await;
-    let first = post_closed(&app, KEY, &text("1", "什么时候发货")).await;
-    let reply = unwrapped(KEY, &first);
-    assert_eq!((reply.get("ToUserName"), reply.get("FromUserName")), (Some(CUSTOMER), Some(ACCOUNT)));
-    assert!(reply.get("Content").unwrap().contains("付款后两天内发出"));
-    let again = post_closed(&app, KEY, &text("1", "什么时候发货")).await;
-    assert_eq!(unwrapped(KEY, &again).get("Content"), reply.get("Content"));
-    let fresh = |name: &str| fields(&first).get(name) != fields(&again).get(name);
-    assert!(fresh("Encrypt") && fresh("Nonce"), "each envelope has its own random bytes");
-}
-
-#[tokio::test]
-async fn while_the_key_is_changed_each_is_answered_with_the_key_it_came_with() {
-    let app = start(&encrypted(&format!("previous_encoding_aes_key = \"{OTHER_KEY}\"")), "").await;
-    for (id, key) in [("1", KEY), ("2", OTHER_KEY)] {
-        let answer = post_closed(&app, key, &text(id, "什么时候发货")).await;
-        assert!(unwrapped(key, &answer).get("Content").unwrap().contains('发'), "{id}");
-    }
-}
-
-#[tokio::test]
-async fn a_body_with_both_texts_is_read_from_its_envelope() {
-    let app = start(&encrypted(""), "").await;
-    let (query, body) = envelope(KEY, APPID, &text("1", "什么时候发货"));
-    let plain = "<MsgType>text</MsgType><Content>书包有几种颜色</Content><MsgId>1</MsgId><Encrypt>";
-    let answer = app.hook(&format!("wechat?{query}"), &[], body.replace("<Encrypt>", plain)).await;
-    assert!(unwrapped(KEY, &answer).get("Content").unwrap().contains("付款后两天内发出"));
-}
-
-#[tokio::test]
-async fn a_forged_or_changed_envelope_is_refused() {
-    let app = start(&encrypted(""), "").await;
-    let (query, body) = envelope(KEY, APPID, &text("1", "什么时候发货"));
-    let (_, other) = envelope(KEY, APPID, &text("2", "书包有几种颜色"));
-    let unsigned = query.split("&msg_signature").next().unwrap().to_owned();
-    for (what, query, body) in [
-        ("another's text", &query, other.as_str()),
-        ("truncated", &query, &body[..body.len() - 9]),
-        ("no envelope", &query, "<xml><ToUserName>gh</ToUserName></xml>"),
-        ("no XML", &query, "{}"),
-        ("no body", &query, ""),
-        ("unsigned", &unsigned, &body),
-        ("another nonce", &query.replace("nonce=nonce", "nonce=ecnon"), &body),
-        ("the signature without the envelope", &query.replace("&msg_signature", "&m"), &body),
-        ("plain", &query.replace("encrypt_type=aes", ""), &text("1", "什么时候发货")),
-    ] {
-        let answer = app.hook(&format!("wechat?{query}"), &[], body.to_owned()).await;
-        assert_eq!((answer.status, answer.body.as_str()), (401, ""), "{what}");
-    }
-    let plain = post(&app, &text("1", "什么时候发货")).await;
-    assert_eq!((plain.status, plain.body.as_str()), (401, ""), "a key is configured: nothing plain is taken");
-    for (what, key, appid) in [("another appid", KEY, "wx0000000000000000"), ("another key", OTHER_KEY, APPID)] {
-        let (query, body) = envelope(key, appid, &text("1", "什么时候发货"));
-        let answer = app.hook(&format!("wechat?{query}"), &[], body).await;
-        assert_eq!((answer.status, answer.body.as_str()), (403, ""), "{what}");
-    }
-    assert!(nothing_is_stored(&app).await);
-    let both = start(&encrypted("plain = true"), "").await;
-    assert!(content(&post(&both, &text("1", "什么时候发货")).await).contains('发'), "unless it is asked for");
-    assert!(unwrapped(KEY, &post_closed(&both, KEY, &text("2", "什么时候发货")).await).get("Content").is_some());
-}
-
-#[tokio::test]
-async fn what_is_not_signed_or_signed_long_ago_is_refused() {
-    let app = start(&settings(""), "").await;
-    let (body, time) = (text("1", "什么时候发货"), now().as_second());
-    for wrong in
-        [String::new(), query(time).replace("nonce=nonce", "nonce=other"), query(time).replace("signature", "s")]
-    {
-        let answer = app.hook(&format!("wechat?{wrong}"), &[], body.clone()).await;
-        assert_eq!((answer.status, answer.body.as_str()), (401, ""), "{wrong}");
-    }
-    for seconds in [-960, 960] {
-        let answer = app.hook(&format!("wechat?{}", query(time + seconds)), &[], body.clone()).await;
-        assert_eq!((answer.status, answer.body.as_str()), (401, ""), "{seconds}");
-    }
-    let (closed, sealed) = envelope(KEY, APPID, &body);
-    let answer = app.hook(&format!("wechat?{closed}"), &[], sealed).await;
-    assert_eq!(answer.status, 400);
-    assert!(answer.body.contains("encoding_aes_key"), "{}", answer.body);
-    assert!(nothing_is_stored(&app).await);
-    assert_eq!(app.hook(&format!("wechat?{}", query(time - 840)), &[], body.clone()).await.status, 200);
-    let ageless = start(&settings("max_age_seconds = 0"), "").await;
-    assert_eq!(ageless.hook(&format!("wechat?{}", query(1_410_685_589)), &[], body).await.status, 200);
-}
-
-#[tokio::test]
-async fn xml_that_two_readers_could_read_differently_is_refused() {
-    let (plain, closed) = (start(&settings(""), "").await, start(&encrypted(""), "").await);
-    let good = text("1", "什么时候发货");
-    let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">]>";
-    for (what, body) in [
-        ("a bomb", format!("{bomb}{}", good.replace("什么时候发货", "]]>&b;<![CDATA["))),
-        ("a file", format!("<!DOCTYPE x [<!ENTITY a SYSTEM \"file:///etc/passwd\">]>{good}")),
-        ("two texts", good.replace("<MsgId>", "<Content>书包有几种颜色</Content><MsgId>")),
-        ("two customers", good.replace("<MsgId>", "<FromUserName>o</FromUserName><MsgId>")),
-        ("truncated", good[..good.len() - 3].to_owned()),
-        ("no customer", good.replace("FromUserName", "From")),
-        ("no account", good.replace("ToUserName", "To")),
-        ("nothing", String::new()),
-    ] {
-        assert_eq!(post(&plain, &body).await.status, 400, "{what}");
-        assert_eq!(post_closed(&closed, KEY, &body).await.status, 400, "{what}, closed");
-    }
-    assert!(nothing_is_stored(&plain).await && nothing_is_stored(&closed).await);
-}
-
-#[tokio::test]
 async fn a_body_of_a_megabyte_is_cut_to_size_or_refused() {
     let app = start(&settings(""), "").await;
     let answer = post(&app, &text("1", &"货".repeat(350_000))).await;
@@ -281,27 +172,6 @@ async fn a_body_of_a_megabyte_is_cut_to_size_or_refused() {
     assert!(event["event"]["text"].as_str().unwrap().chars().count() < 10_000);
     let small = start(&settings(""), "[limits]\nhook_bytes = 100000").await;
     assert_eq!(post(&small, &text("1", &"货".repeat(350_000))).await.status, 413);
-}
-
-#[tokio::test]
-async fn a_message_for_another_account_is_refused() {
-    let app = start(&settings("account = \"gh_other\""), "").await;
-    let answer = post(&app, &text("1", "什么时候发货")).await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, ""));
-    assert!(nothing_is_stored(&app).await);
-}
-
-#[tokio::test]
-async fn asked_again_at_once_it_answers_the_same_and_later_nothing() {
-    let app = start(&settings(""), "").await;
-    let body = text("1", "什么时候发货");
-    let (first, second, third) = tokio::join!(post(&app, &body), post(&app, &body), post(&app, &body));
-    let replies = [first, second, third].map(|answer| content(&answer));
-    assert!(replies[0].contains('发') && replies.iter().all(|reply| *reply == replies[0]), "{replies:?}");
-    assert_eq!(history(&app, "wechat", CUSTOMER).await.len(), 1);
-    let old = made_at(now().as_second() - 90, "2", &said("书包有几种颜色"));
-    assert!(content(&post(&app, &old).await).contains("颜色"), "the first time it is answered however late");
-    assert_eq!(post(&app, &old).await.body, "success");
 }
 
 #[tokio::test]
@@ -372,163 +242,6 @@ async fn answering(account: &str, answer: &str) -> TestApp {
     let reload = app.reload().await;
     assert_eq!(reload.status, 200, "{}", reload.body);
     app
-}
-
-#[tokio::test]
-async fn an_answer_cannot_end_its_own_text() {
-    let answer = "写 ]]> 也不怕，]]]]>> 连着也行 & 还有 < 号 &amp; 别的。";
-    let app = answering(&settings(""), answer).await;
-    let answered = post(&app, &text("1", "保养说明书怎么写的")).await;
-    assert!(content(&answered).contains(answer), "{}", answered.body);
-    assert_eq!(fields(&answered).get("MsgType"), Some("text"));
-}
-
-#[tokio::test]
-async fn without_the_api_a_long_answer_is_cut_at_2048_bytes() {
-    let app = answering(&settings(""), &"第一句说晾晒。第二句说清洗。".repeat(100)).await;
-    let reply = content(&post(&app, &text("1", "保养说明书怎么写的")).await);
-    assert!(reply.len() <= 2_048 && reply.len() > 1_900 && reply.ends_with('…'), "{}", reply.len());
-}
-
-#[tokio::test]
-async fn what_does_not_fit_into_the_response_is_brought_by_the_api() {
-    let api = api(0).await;
-    let app = answering(&with_api(&api.base(), ""), &"第一句说晾晒。第二句说清洗。".repeat(100)).await;
-    let reply = content(&post(&app, &text("1", "保养说明书怎么写的")).await);
-    assert!(reply.len() <= 2_048 && reply.ends_with('。'), "{reply}");
-    let calls = api.after(3).await;
-    assert_eq!(calls[0].path(), format!("/cgi-bin/token?grant_type=client_credential&appid={APPID}&secret=hush"));
-    let mut all = reply.clone();
-    for call in &calls[1..] {
-        assert_eq!(call.path(), "/cgi-bin/message/custom/send?access_token=t1");
-        let body = call.json();
-        assert_eq!((&body["touser"], &body["msgtype"]), (&json!(CUSTOMER), &json!("text")));
-        let text = body["text"]["content"].as_str().unwrap();
-        assert!(text.len() <= 2_048 && call.body.contains(text), "unescaped, for WeChat shows escapes as they are");
-        all.push_str(text);
-    }
-    assert_eq!(all.matches("第一句").count(), 100, "nothing is lost");
-    post(&app, &text("1", "保养说明书怎么写的")).await;
-    settled(&app).await;
-    assert_eq!(api.requests().len(), 3, "asked again, it brings nothing twice");
-    assert_eq!(pushes(&app, "sent", 2).await.len(), 2);
-}
-
-#[tokio::test]
-async fn every_refusal_of_the_api_is_told_by_its_class() {
-    for (code, state, failure) in [
-        (45015, "dead", "window_closed"),
-        (45047, "dead", "quota"),
-        (45002, "dead", "given_up"),
-        (48001, "dead", "given_up"),
-        (99999, "dead", "given_up"),
-        (-1, "pending", "retry"),
-        (40001, "pending", "retry"),
-        (45009, "pending", "quota"),
-        (45011, "pending", "quota"),
-    ] {
-        let api = api(code).await;
-        let app = answering(&with_api(&api.base(), ""), &"第一句说晾晒。".repeat(120)).await;
-        post(&app, &text("1", "保养说明书怎么写的")).await;
-        let push = failed(&app, state, failure).await;
-        assert!(push["error"].as_str().unwrap().contains(&code.to_string()), "{push}");
-    }
-}
-
-/// The only push, once it failed so.
-async fn failed(app: &TestApp, state: &str, failure: &str) -> Value {
-    for _ in 0..250 {
-        let [push] = &pushes(app, state, 1).await[..] else { panic!("one push") };
-        if push["failure"] == failure {
-            return push.clone();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it never failed by {failure}");
-}
-
-#[tokio::test]
-async fn a_token_that_is_refused_or_near_its_end_is_replaced() {
-    let api = StandIn::judging(|number, request| match request.path() {
-        path if path.starts_with("/cgi-bin/token?") => Answer::json(
-            json!({ "access_token": format!("t{number}"), "expires_in": if number == 0 { 7200 } else { 60 } }),
-        ),
-        path if path.ends_with("=t0") && number > 1 => Answer::json(json!({ "errcode": 42001, "errmsg": "expired" })),
-        _ => Answer::json(json!({ "errcode": 0, "errmsg": "ok" })),
-    })
-    .await;
-    let app = answering(&with_api(&api.base(), ""), &"第一句说晾晒。".repeat(120)).await;
-    for id in ["1", "2", "3"] {
-        post(&app, &text(id, "保养说明书怎么写的").replace(CUSTOMER, &format!("o{id}"))).await;
-        pushes(&app, "sent", id.parse().unwrap()).await;
-    }
-    let paths: Vec<String> = api.requests().iter().map(|call| call.path().to_owned()).collect();
-    let of = |token: &str| format!("/cgi-bin/message/custom/send?access_token={token}");
-    let [grant, first, refused, second_grant, second, third_grant, third] = &paths[..] else { panic!("{paths:?}") };
-    assert!([grant, second_grant, third_grant].iter().all(|path| path.starts_with("/cgi-bin/token?")), "{paths:?}");
-    assert_eq!([first, refused, second, third], [&of("t0"), &of("t0"), &of("t3"), &of("t5")], "{paths:?}");
-}
-
-#[tokio::test]
-async fn wechats_own_agents_get_the_conversation_and_the_words_go_by_the_api() {
-    let api = api(0).await;
-    let app = start(&with_api(&api.base(), "transfer = true"), "").await;
-    assert!(
-        content(&post(&app, &text("1", "什么时候发货")).await).contains('发'),
-        "the bot's own stays in the response"
-    );
-    let handed = fields(&post(&app, &text("2", "转人工")).await);
-    assert_eq!((handed.get("MsgType"), handed.get("Content")), (Some("transfer_customer_service"), None));
-    assert_eq!((handed.get("ToUserName"), handed.get("FromUserName")), (Some(CUSTOMER), Some(ACCOUNT)));
-    let calls = api.after(2).await;
-    assert!(calls[1].json()["text"]["content"].as_str().unwrap().contains("人工客服"), "{}", calls[1].body);
-    let more = fields(&post(&app, &text("3", "在吗在吗")).await);
-    assert_eq!(more.get("MsgType"), Some("transfer_customer_service"), "who waits is heard by agents too");
-    assert_eq!(post(&app, &event("VIEW", "<EventKey>x</EventKey>")).await.body, "success");
-    let account = "<KfAccount><![CDATA[amy@gh]]></KfAccount>";
-    assert_eq!(post(&app, &event("kf_create_session", account)).await.body, "success");
-    let to = "<FromKfAccount>amy@gh</FromKfAccount><ToKfAccount>bob@gh</ToKfAccount>";
-    assert_eq!(post(&app, &event("kf_switch_session", to)).await.body, "success");
-    assert_eq!(post(&app, &event("kf_close_session", account)).await.body, "success");
-    assert!(content(&post(&app, &text("4", "书包有几种颜色")).await).contains("颜色"), "then the bot answers again");
-    let events = history(&app, "wechat", CUSTOMER).await;
-    let told: Vec<(&Value, &Value)> =
-        events[3..6].iter().map(|event| (&event["event"]["kind"], &event["event"]["agent_id"])).collect();
-    let expected = [json!(["takeover", "amy@gh"]), json!(["takeover", "bob@gh"]), json!(["hand_back", "amy@gh"])];
-    assert_eq!(told, expected.each_ref().map(|pair| (&pair[0], &pair[1])));
-    settled(&app).await;
-    assert_eq!(api.requests().len(), 2);
-}
-
-#[tokio::test]
-async fn without_wechats_own_agents_a_handover_is_said_in_the_response() {
-    let app = start(&settings(""), "").await;
-    assert!(content(&post(&app, &text("1", "转人工")).await).contains("人工客服"));
-    assert_eq!(post(&app, &text("2", "在吗在吗")).await.body, "success");
-}
-
-#[tokio::test]
-async fn a_menu_is_offered_with_numbers_and_a_number_chooses() {
-    let unsure = "[defaults.thresholds]\nanswer = 1.0\nmargin = 1.0\nmenu = 0.0\n";
-    let app = start(&settings(""), unsure).await;
-    let menu = content(&post(&app, &text("1", "书包的颜色，还有什么时候能够发货呢")).await);
-    assert!(menu.contains("\n1. ") && menu.contains("\n2. "), "{menu}");
-    assert_eq!(fields(&post(&app, &text("2", "1")).await).get("MsgType"), Some("text"));
-}
-
-#[tokio::test]
-async fn a_decision_that_takes_too_long_is_there_when_wechat_asks_again() {
-    let slow = StandIn::start(|number| if number == 0 { Answer::Drips } else { Answer::json("{}") }).await;
-    let url = slow.url();
-    let facts =
-        format!("[defaults.facts]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\ntimeout_ms = 6300\nallow_private = true\n");
-    let app = start(&settings(""), &facts).await;
-    let body = text("1", "什么时候发货");
-    let late = post(&app, &body).await;
-    assert_eq!((late.status, late.body.as_str()), (503, ""));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(history(&app, "wechat", CUSTOMER).await.len(), 1, "it ran to its end all the same");
-    assert!(content(&post(&app, &body).await).contains('发'));
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! Mailboxes: what was fetched is stored before the cursor moves, and one message holds nobody up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use yingda::bot::now;
 
-use super::{KF, Platform, app, calls, envelope, rings, settings, text};
+use super::{KF, Platform, app, calls, envelope, events, events_after, rings, sent, settings, text};
 use crate::channels::{history, settled};
 use crate::crash::chance::Chance;
 use crate::crash::node::{Caller, Home, within};
-use crate::harness::TestApp;
+use crate::harness::{Plan, TestApp};
 use crate::stand_in::{Request, StandIn};
 
 fn text_of(customer: &str, id: &str, words: &str) -> Value {
@@ -240,4 +242,89 @@ async fn a_service_that_is_killed_while_it_reads_loses_nothing_and_answers_nothi
     }
     assert_eq!(sent_once(&api.requests()).len(), replies.len(), "one message for each reply");
     assert!(caller.pushes("dead").await.is_empty() && caller.pushes("dropped").await.is_empty());
+}
+
+#[tokio::test]
+async fn pages_are_read_to_the_end_an_empty_one_too() {
+    let platform = Platform::default();
+    let api = platform.start().await;
+    platform.has(vec![text("m1", "什么时候发货")]);
+    platform.has(Vec::new());
+    platform.has(vec![json!({ "odd": true }), text("m2", "书包有几种颜色")]);
+    let app = app(&api, "").await;
+    rings(&app).await;
+    let replies = sent(&api, 2).await;
+    assert!(replies[1]["text"]["content"].as_str().unwrap().contains("颜色"), "{replies:?}");
+    let requests = api.requests();
+    let cursors: Vec<Value> =
+        calls(&requests, "/cgi-bin/kf/sync_msg?").iter().map(|fetch| fetch.json()["cursor"].clone()).collect();
+    assert_eq!(cursors, [Value::Null, json!("1"), json!("2")]);
+}
+
+#[tokio::test]
+async fn after_a_restart_it_goes_on_where_it_was() {
+    let platform = Platform::default();
+    let api = platform.start().await;
+    platform.has(vec![text("m1", "什么时候发货")]);
+    let first = app(&api, "").await;
+    rings(&first).await;
+    read_to_the_end(&first, &platform).await;
+    platform.has(vec![text("m2", "书包有几种颜色")]);
+    let second = Plan::shop().with_config(&settings(&api.base(), "")).beside(&first).start().await;
+    assert!(sent(&api, 2).await[1]["text"]["content"].as_str().unwrap().contains("颜色"), "without a callback");
+    let requests = api.requests();
+    let fetches = calls(&requests, "/cgi-bin/kf/sync_msg?");
+    assert_eq!(fetches.last().unwrap().json()["cursor"], "1");
+    assert_eq!(platform.grants.load(Ordering::SeqCst), 1, "the token was kept too");
+    assert_eq!(events_after(&second, 2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_page_that_comes_twice_is_answered_once() {
+    let platform = Platform::default();
+    let api = platform.start().await;
+    let app = app(&api, "").await;
+    let page = vec![text("m1", "什么时候发货"), text("m2", "书包有几种颜色")];
+    platform.has(page.clone());
+    rings(&app).await;
+    sent(&api, 2).await;
+    // As if it had died between the page and its cursor.
+    platform.has(page);
+    rings(&app).await;
+    read_to_the_end(&app, &platform).await;
+    assert_eq!(sent(&api, 2).await.len(), 2);
+    assert_eq!(events(&app).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_refused_midway_is_replaced_and_the_callbacks_token_given_up() {
+    let platform = Platform::default();
+    let api = platform.start().await;
+    let app = app(&api, "").await;
+    platform.has(vec![text("m1", "什么时候发货")]);
+    platform.stumbles.lock().unwrap().extend([95007, 42001]);
+    rings(&app).await;
+    sent(&api, 1).await;
+    let requests = api.requests();
+    let fetches = calls(&requests, "/cgi-bin/kf/sync_msg?");
+    let seen: Vec<(&str, Value)> = fetches
+        .iter()
+        .map(|fetch| (fetch.path().split('=').next_back().unwrap(), fetch.json()["token"].clone()))
+        .collect();
+    assert_eq!(seen, [("t1", json!("ENCtoken")), ("t2", json!("ENCtoken")), ("t2", Value::Null)]);
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_account_was_there_is_left_alone() {
+    let platform = Platform::default();
+    let api = platform.start().await;
+    let mut yesterday = text("m1", "什么时候发货");
+    yesterday["send_time"] = json!(now().as_second() - 86_400);
+    platform.has(vec![yesterday, text("m2", "书包有几种颜色")]);
+    let app = app(&api, "").await;
+    rings(&app).await;
+    sent(&api, 1).await;
+    read_to_the_end(&app, &platform).await;
+    let ids: Vec<Value> = events(&app).await.iter().map(|event| event["message_id"].clone()).collect();
+    assert_eq!(ids, ["m2"]);
 }
