@@ -132,6 +132,19 @@ async fn a_body_that_is_too_large_is_refused_and_one_that_fits_is_taken() {
     }
 }
 
+/// Pushes in this state, once so many have failed: a platform is waited for ten seconds.
+async fn failed(app: &TestApp, state: &str, count: usize) -> Vec<Value> {
+    for _ in 0..400 {
+        let mut failed = pushes(app, state, 0).await;
+        failed.retain(|push| push["error"].is_string());
+        if failed.len() == count {
+            return failed;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{count} never failed and are {state}: {:?}", pushes(app, state, 0).await);
+}
+
 /// Endpoints of accounts, in order.
 fn endpoints(pushes: &[Value]) -> Vec<&str> {
     let mut endpoints: Vec<&str> = pushes.iter().map(|push| push["endpoint"].as_str().unwrap()).collect();
@@ -153,16 +166,10 @@ async fn a_platform_that_answers_too_late_is_tried_twice_half_a_minute_apart_and
         assert_eq!(spoken.post(&app, "1", &body).await.status, 200, "{}", spoken.name);
     }
     let first = api.after(all.len()).await;
-    let failed = loop {
-        let pending = pushes(&app, "pending", all.len()).await;
-        if pending.iter().all(|push| push["error"].is_string()) {
-            break pending;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let pending = failed(&app, "pending", all.len()).await;
     assert!(first.iter().all(|call| call.at.elapsed() > Duration::from_secs(9)), "it was waited for");
-    assert_eq!(endpoints(&failed), all);
-    for push in &failed {
+    assert_eq!(endpoints(&pending), all);
+    for push in &pending {
         assert_eq!((&push["failure"], &push["attempts"]), (&json!("retry"), &json!(1)), "{push}");
         let due: Timestamp = push["due_at"].as_str().unwrap().parse().unwrap();
         assert!((25..=30).contains(&due.duration_since(now()).as_secs()), "{push}");
@@ -171,13 +178,7 @@ async fn a_platform_that_answers_too_late_is_tried_twice_half_a_minute_apart_and
     // As if the half minute were over.
     app.sql("UPDATE outbox SET due_at = 0").await;
     api.after(2 * all.len()).await;
-    let dead = loop {
-        let dead = pushes(&app, "dead", 0).await;
-        if dead.len() == all.len() {
-            break dead;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let dead = failed(&app, "dead", all.len()).await;
     assert_eq!(endpoints(&dead), all);
     for push in &dead {
         assert_eq!((&push["failure"], &push["attempts"]), (&json!("retry"), &json!(2)), "{push}");
