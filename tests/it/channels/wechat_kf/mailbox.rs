@@ -28,7 +28,7 @@ async fn cursor(app: &TestApp) -> String {
 /// Until every page was read. What is in them is stored then, and the answers to it are in the outbox.
 pub async fn read_to_the_end(app: &TestApp, platform: &Platform) {
     let end = platform.pages.lock().unwrap().len().to_string();
-    within(20, async || match cursor(app).await {
+    within(60, async || match cursor(app).await {
         cursor if cursor == end => Ok(()),
         cursor => Err(format!("page {cursor} of {end}")),
     })
