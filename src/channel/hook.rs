@@ -6,9 +6,8 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::query;
+use super::{json, query};
 use crate::conversation::desk::Presence;
 use crate::conversation::event::{Context, EventKind, InboundEvent};
 use crate::faq::Audience;
@@ -51,32 +50,10 @@ impl Request<'_> {
         query::value(self.query, name)
     }
 
-    /// What its body says, see [`read_json`].
+    /// What its body says, see [`json::read`].
     #[must_use]
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
-        read_json(self.body)
-    }
-}
-
-/// What a body says in JSON; none when it is not of that shape.
-///
-/// A member that is null is as one that is not there: programs that write their own models out leave nulls where the
-/// platform itself leaves nothing (aiogram's `Update.model_dump_json` does).
-#[must_use]
-pub fn read_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    let mut body = serde_json::from_slice(body).ok()?;
-    drop_nulls(&mut body);
-    T::deserialize(body).ok()
-}
-
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|_, member| !member.is_null());
-            members.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
+        json::read(self.body)
     }
 }
 
@@ -275,30 +252,6 @@ impl From<SignatureError> for Refusal {
         match error {
             SignatureError::Timestamp => Self::Timestamp,
             SignatureError::Signature => Self::Signature,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[derive(Debug, PartialEq, Deserialize)]
-    struct Body {
-        #[serde(default)]
-        text: String,
-        items: Vec<Value>,
-    }
-
-    #[test]
-    fn what_is_null_is_not_there_and_items_keep_their_places() {
-        let read = |body: &str| read_json(body.as_bytes());
-        let body = r#"{"text":null,"items":[null,{"a":null,"b":{"c":null}}]}"#;
-        assert_eq!(read(body), Some(Body { text: String::new(), items: vec![Value::Null, json!({ "b": {} })] }));
-        for body in ["", "{", "null", "[]", r#"{"items":null}"#, r#"{"items":[],"text":1}"#] {
-            assert_eq!(read(body), None, "{body}");
         }
     }
 }

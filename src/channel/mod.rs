@@ -4,6 +4,7 @@
 pub mod account;
 pub mod call;
 pub mod hook;
+pub mod json;
 pub mod platform;
 pub mod query;
 pub mod settings;

@@ -35,7 +35,7 @@ async function post(...events) {
 await post();
 await post(said(asked.menu));
 await api.after(1);
-await post(event("follow", { follow: { isUnblocked: false } }), event("of next year", { source: null }), said(asked.text));
+await post(event("follow", { follow: { isUnblocked: false } }), event("of next year", { source: null }), said(asked.text + "👋".slice(0, 1)));
 await api.after(3);
 await post(event("postback", { postback: { data: asked.text } }));
 const ours = await api.after(4);

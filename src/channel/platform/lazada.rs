@@ -10,6 +10,7 @@ use toml::Table;
 
 use super::marketplace::{
     Grant, form, given, granted, joined, later, loose, nothing, some, text_of, told, too_fast, unknown, unreadable,
+    unwrapped,
 };
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
@@ -113,7 +114,7 @@ fn said(data: Data) -> Option<Said> {
     if data.kind == "2" || data.auto_reply == "true" {
         return None;
     }
-    let content: Value = serde_json::from_str(&data.content).unwrap_or_default();
+    let content = unwrapped(Value::String(data.content));
     let is_text = data.template_id == TEXT;
     let sent_at = data.send_time.parse().ok().and_then(|time| Timestamp::from_millisecond(time).ok());
     let (customer_id, kind, agent_id) = match data.from_account_type.as_str() {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::channel::call::{Call, CallAnswer, Failure, Granted};
 use crate::channel::hook::{Heard, Moment};
+use crate::channel::json;
 use crate::channel::settings::Hidden;
 use crate::conversation::outgoing::stable_id;
 
@@ -93,7 +94,7 @@ pub(super) fn some(value: &Value) -> Option<String> {
 /// JSON that stands in a text; other JSON as it is.
 pub(super) fn unwrapped(value: Value) -> Value {
     match value {
-        Value::String(text) => serde_json::from_str(&text).unwrap_or_default(),
+        Value::String(text) => json::read(text.as_bytes()).unwrap_or_default(),
         value => value,
     }
 }

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::channel::call::{CallAnswer, Failure};
-use crate::channel::hook::{Answer, Refusal, Request, read_json};
+use crate::channel::hook::{Answer, Refusal, Request};
+use crate::channel::json;
 use crate::channel::settings::{ApiUrl, Hidden};
 use crate::channel::signature::{Key, same};
 
@@ -87,7 +88,7 @@ struct Notification<E> {
 /// [`Refusal::Malformed`] when it is no notification.
 pub(super) fn entries<E: DeserializeOwned>(body: &[u8], object: &str) -> Result<Vec<E>, Refusal> {
     let notification: Notification<Value> =
-        read_json(body).ok_or_else(|| Refusal::malformed("no notification of Meta"))?;
+        json::read(body).ok_or_else(|| Refusal::malformed("no notification of Meta"))?;
     let entries = notification.entry.into_iter().filter(|_| notification.object == object);
     Ok(entries.filter_map(|entry| E::deserialize(entry).ok()).collect())
 }

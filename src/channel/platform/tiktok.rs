@@ -12,7 +12,7 @@ use toml::Table;
 
 use super::marketplace::{
     Grant, days_quota, encoded, given, granted, joined, later, loose, nothing, some, text_of, told, too_fast, unknown,
-    unreadable,
+    unreadable, unwrapped,
 };
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
@@ -163,7 +163,7 @@ impl TikTok {
         if data.is_visible == "false" || NOTICES.contains(&data.kind.as_str()) {
             return None;
         }
-        let content: Value = serde_json::from_str(&data.content).unwrap_or_default();
+        let content = unwrapped(Value::String(data.content));
         let text = if data.kind == "TEXT" { text_of(&content["content"]) } else { String::new() };
         let sent_at = data.create_time.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
         let (message_id, conversation_id, sender) = (data.message_id, data.conversation_id, data.sender.im_user_id);

@@ -192,6 +192,17 @@ async fn a_forged_or_changed_body_is_refused() {
 }
 
 #[tokio::test]
+async fn half_an_emoji_keeps_no_question_from_its_answer() {
+    let api = platform().await;
+    let app = app(&api).await;
+    let body = json!({ "destination": "U", "events": [text("1", "什么时候发货HALF")] }).to_string();
+    let body = body.replace("HALF", "\\ud83d");
+    let answer = app.hook("line", &[("x-line-signature", &signature(&body))], body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(api.after(1).await[0].body.contains("付款后两天内发出"));
+}
+
+#[tokio::test]
 async fn an_event_that_is_not_as_documented_keeps_no_other_back() {
     let api = platform().await;
     let app = app(&api).await;
