@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::{Bot, BotError};
 use crate::channel::account::Account;
 use crate::channel::call::Undelivered;
-use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
+use crate::channel::hook::{Answer, Happened, Heard, Moment, Present, Recorded, Refusal, Request, Said};
 use crate::conversation::desk::{Agent, MOST_CAPACITY};
 use crate::conversation::event::{ConversationKey, InboundEvent};
 use crate::conversation::inbound::id;
+use crate::conversation::outgoing::stable_id;
 use crate::conversation::phase::Phase;
-use crate::conversation::store::{Settled, StoreError, StoredDecision};
+use crate::conversation::store::{Lost, StoreError, StoredDecision};
 use crate::reply::policy::Delivery;
 
 /// Longest wait for a decision that goes out in the answer to the request. Platforms hang up after five seconds and ask
@@ -88,13 +89,30 @@ impl Bot {
             Err(HookError::Bot(_) | HookError::Late) => "unavailable",
         };
         count(account, name);
-        if let Err(HookError::Refused(refusal)) = &outcome
-            && let Some(untold) = self.lately.tell(account.name.as_str(), name, moment.now)
-        {
-            let (account, hint) = (&account.name, refusal.hint());
-            tracing::warn!(%account, untold, "a request was refused: {name}; {hint}");
+        if let Err(error) = &outcome {
+            self.tell(account, name, error, moment.now);
         }
         outcome
+    }
+
+    /// Tells the operator, not too often, what a platform was refused and why.
+    fn tell(&self, account: &Account, name: &'static str, error: &HookError, now: Timestamp) {
+        let Some(untold) = self.lately.tell(account.name.as_str(), name, now) else { return };
+        let account = &account.name;
+        match error {
+            HookError::Refused(refusal) => {
+                tracing::warn!(%account, untold, "a request was refused: {name}; {}", refusal.hint());
+            }
+            HookError::Invalid(_) | HookError::Bot(BotError::Conflict(_)) => {
+                tracing::warn!(%account, untold, "a request could not be used: {name}");
+            }
+            HookError::Bot(error) => {
+                tracing::error!(%account, untold, %error, "a message was not stored; the platform is asked to send it again");
+            }
+            HookError::Late => {
+                tracing::error!(%account, untold, "a decision took too long; the platform is asked to send it again");
+            }
+        }
     }
 
     async fn answer(
@@ -106,13 +124,16 @@ impl Bot {
     ) -> Result<Answer, HookError> {
         match account.channel().hear(request, &moment)? {
             Heard::Answer(answer) => Ok(answer),
-            Heard::Presence { present, at } => self.sit_down(account, present, at, moment.now).await,
+            Heard::Presence { present, at, id } => {
+                let agent = agent(account, present, moment.now)?;
+                self.sit_down(account, agent, Told { at: at.min(moment.now), id: &id }).await
+            }
             Heard::Fetch(fetch) => {
                 self.expect_mail(account, fetch).await?;
                 Ok(account.channel().acknowledge(&[], &moment))
             }
-            Heard::Events(said) => {
-                self.mark_undelivered(account, request.body, moment.now).await?;
+            Heard::Events(Happened { said, undelivered }) => {
+                self.lose(account, undelivered, moment.now).await?;
                 let taken = self.take_in_time(account, said, moment.now, text_chars).await?;
                 let recorded: Vec<Recorded<'_>> = taken.iter().map(Taken::recorded).collect();
                 Ok(account.channel().acknowledge(&recorded, &moment))
@@ -121,16 +142,31 @@ impl Bot {
     }
 
     /// Has the outbox show what the platform took and could not bring.
-    async fn mark_undelivered(&self, account: &Account, body: &[u8], now: Timestamp) -> Result<(), HookError> {
-        let undelivered = account.channel().undelivered(body).into_iter();
-        let settled: Vec<(String, Settled)> = undelivered
-            .map(|Undelivered { id, failure }| {
-                (id, Settled::Undelivered { error: failure.why().to_owned(), class: failure.class() })
-            })
-            .collect();
-        metrics::counter!("yingda_pushes_total", "endpoint" => account.endpoint(), "outcome" => "undelivered")
-            .increment(settled.len() as u64);
-        Ok(self.store.settle(&settled, now).await?)
+    pub(super) async fn lose(
+        &self,
+        account: &Account,
+        undelivered: Vec<Undelivered>,
+        now: Timestamp,
+    ) -> Result<(), HookError> {
+        // Others than ours were never in the outbox.
+        let ours = undelivered
+            .into_iter()
+            .filter(|Undelivered { id, .. }| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+        let lost = ours.map(|Undelivered { id, failure }| {
+            let (class, error) = (failure.class(), failure.why().to_owned());
+            Lost { id, class, error }
+        });
+        let lost: Vec<Lost> = lost.collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let endpoint = account.endpoint();
+        let count = self.store.lose(&endpoint, &lost, now).await?;
+        if let Some(untold) = self.lately.tell(&endpoint, "undelivered", now).filter(|_| count > 0) {
+            tracing::warn!(%endpoint, untold, "taken, and told later that it did not arrive; GET /v1/outbox tells why");
+        }
+        metrics::counter!("yingda_pushes_total", "endpoint" => endpoint, "outcome" => "undelivered").increment(count);
+        Ok(())
     }
 
     async fn take_in_time(
@@ -204,45 +240,67 @@ impl Bot {
         Ok((taken, fault))
     }
 
-    async fn sit_down(
-        &self,
-        account: &Account,
-        present: Present,
-        at: Timestamp,
-        now: Timestamp,
-    ) -> Result<Answer, HookError> {
-        let wrong = |what: String| HookError::Invalid(what);
-        let agent = Agent {
-            shop: account.shop.to_string(),
-            id: id("agent_id", present.agent_id).map_err(|error| wrong(error.to_string()))?.to_string(),
-            presence: present.presence,
-            capacity: present.capacity.min(MOST_CAPACITY),
-            audiences: present.audiences,
-            updated_at: now,
-        };
-        if self.is_latest(account, &agent.id, at.min(now.checked_add(AHEAD).unwrap_or(now))).await? {
+    async fn sit_down(&self, account: &Account, agent: Agent, told: Told<'_>) -> Result<Answer, HookError> {
+        if self.is_latest(account, &agent.id, told).await? {
             self.store.put_agent(&agent).await?;
         }
         Ok(Answer::json(&serde_json::json!({})))
     }
 
     /// Whether nothing later is known of an agent; a presence that is overheard and sent again must not bring them back.
-    async fn is_latest(&self, account: &Account, agent: &str, at: Timestamp) -> Result<bool, HookError> {
+    async fn is_latest(&self, account: &Account, agent: &str, told: Told<'_>) -> Result<bool, HookError> {
         let (account, name) = (account.name.as_str(), format!("presence-{agent}"));
-        let states = self.store.account_state(account).await?;
-        let before = states.get(&name);
-        if before.and_then(|before| before.parse().ok()).is_some_and(|before: Timestamp| before > at) {
-            return Ok(false);
+        for _ in 0..SWAPS {
+            let states = self.store.account_state(account).await?;
+            let before = states.get(&name).map(String::as_str);
+            let Some(after) = told.after(before.unwrap_or_default()) else { return Ok(false) };
+            if self.store.swap_account_state(account, &name, before, &after).await? {
+                return Ok(true);
+            }
         }
-        let (before, at) = (before.map(String::as_str), at.to_string());
-        // Where another request was quicker, this one is to be sent again.
-        let swapped = self.store.swap_account_state(account, &name, before, &at).await?;
-        if swapped { Ok(true) } else { Err(HookError::Late) }
+        Err(HookError::Late)
     }
 }
 
-/// So far may a clock that tells of presences be ahead of ours.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// Times that what an agent said of themselves is tried to be remembered, while others do the same.
+const SWAPS: u32 = 20;
+
+/// Presences of one moment that are remembered.
+const ONE_MOMENT: usize = 8;
+
+/// By which message a presence is told, and of when.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    at: Timestamp,
+    id: &'a str,
+}
+
+impl Told<'_> {
+    /// What is remembered of an agent's presence after this one: its moment, and the messages of that moment in their
+    /// order; none when it is no news.
+    fn after(self, before: &str) -> Option<String> {
+        let (mut words, id) = (before.split(' '), stable_id("", &[self.id]));
+        let moment: Option<Timestamp> = words.next().and_then(|moment| moment.parse().ok());
+        let same: Vec<&str> = words.filter(|_| moment == Some(self.at)).collect();
+        let is_old = moment.is_some_and(|moment| moment > self.at);
+        let is_known = same.iter().position(|known| *known == id).is_some_and(|place| place + 1 < same.len());
+        let kept = same.iter().skip(same.len().saturating_sub(ONE_MOMENT)).filter(|known| **known != id);
+        let all: Vec<&str> = kept.copied().chain([id.as_str()]).collect();
+        (!is_old && !is_known).then(|| format!("{} {}", self.at, all.join(" ")))
+    }
+}
+
+fn agent(account: &Account, present: Present, now: Timestamp) -> Result<Agent, HookError> {
+    let agent_id = id("agent_id", present.agent_id).map_err(|error| HookError::Invalid(error.to_string()))?;
+    Ok(Agent {
+        shop: account.shop.to_string(),
+        id: agent_id.to_string(),
+        presence: present.presence,
+        capacity: present.capacity.min(MOST_CAPACITY),
+        audiences: present.audiences,
+        updated_at: now,
+    })
+}
 
 impl Taken {
     fn recorded(&self) -> Recorded<'_> {

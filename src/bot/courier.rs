@@ -39,11 +39,11 @@ const ALL_CALLS: Duration = Duration::from_secs(21);
 /// longer than that. Those of channel accounts are ours for longer ([`ACCOUNT_LEASE`]).
 const LEASE: SignedDuration = SignedDuration::from_secs(8);
 
-/// A push that was under way, by its id, and what became of it.
-type Brought = Result<(String, Settled), StoreError>;
-
 /// How long a push of a channel account is ours: platforms take their time, and what they took must not go out twice.
 const ACCOUNT_LEASE: SignedDuration = SignedDuration::from_secs(24);
+
+/// A push that was under way, by its id, and what became of it.
+type Brought = Result<(String, Settled), StoreError>;
 
 /// Who can be called.
 enum Endpoint {
@@ -145,9 +145,7 @@ impl Courier {
             Settled::Sent => "sent",
             Settled::Retry { class: FailureClass::Retry, .. } => "retry",
             Settled::Dead { class: FailureClass::Retry, .. } => "dead",
-            Settled::Retry { class, .. } | Settled::Dead { class, .. } | Settled::Undelivered { class, .. } => {
-                class.name()
-            }
+            Settled::Retry { class, .. } | Settled::Dead { class, .. } => class.name(),
             Settled::Dropped { .. } => "dropped",
         };
         let endpoint = push.outgoing.endpoint;
@@ -180,7 +178,9 @@ impl Courier {
             }
             None => dead(class, why),
             Some(_) if attempts >= failure.most_attempts().unwrap_or(ATTEMPTS) => {
-                tracing::error!(endpoint = name, push = id, "given up after {attempts} attempts");
+                if let Some(untold) = self.bot.lately.tell(name, "given up", now()) {
+                    tracing::error!(endpoint = name, push = id, untold, "given up after {attempts} attempts");
+                }
                 dead(class, why)
             }
             Some(after) => {

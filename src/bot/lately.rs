@@ -16,7 +16,8 @@ type Matter = (String, &'static str);
 pub(super) struct Lately(Mutex<HashMap<Matter, (Timestamp, u64)>>);
 
 impl Lately {
-    /// Whether it is to be told now, and how often it happened untold before; there are few of either.
+    /// Whether it is to be told now, and how often it happened untold before; accounts and outcomes are few, so nothing is
+    /// forgotten.
     pub fn tell(&self, about: &str, what: &'static str, now: Timestamp) -> Option<u64> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match told.get_mut(&(about.to_owned(), what)) {

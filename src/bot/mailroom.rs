@@ -13,7 +13,7 @@ use super::sender::Sender;
 use super::{Bot, BotError, now};
 use crate::channel::account::Account;
 use crate::channel::call::Failure;
-use crate::channel::hook::Fetch;
+use crate::channel::hook::{Fetch, Happened};
 use crate::outbound::OutboundError;
 
 /// Waits before a mailbox is looked at again after a failure.
@@ -93,7 +93,9 @@ async fn work(bot: Bot, senders: BTreeMap<String, Arc<Sender>>, text_chars: usiz
             under_way.spawn(async move {
                 let what = Fetch { mailbox: mailbox.1.clone(), token };
                 if let Err(failure) = fetch(&bot, &sender, &what, text_chars).await {
-                    tracing::warn!(account = mailbox.0, %failure, "messages cannot be fetched; trying on");
+                    if let Some(untold) = bot.lately.tell(&mailbox.0, "fetch", now()) {
+                        tracing::warn!(account = mailbox.0, untold, %failure, "messages cannot be fetched; trying on");
+                    }
                     tokio::time::sleep(failure.wait()).await;
                     bot.mail.want(mailbox.clone(), String::new());
                 }
@@ -138,7 +140,7 @@ const SINCE: &str = "since-";
 /// Why a mailbox could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
-    #[error("{0:?}")]
+    #[error("{}", .0.why())]
     Platform(Failure),
     #[error(transparent)]
     Hook(#[from] HookError),
@@ -184,9 +186,11 @@ async fn fetch(bot: &Bot, sender: &Sender, what: &Fetch, text_chars: usize) -> R
         let call = |access: String| Ok(Some(inbox.fetch(what, cursor, &access)));
         let page = sender.with_access(call, |answer| inbox.page(answer), PAGE).await.map_err(FetchError::Platform)?;
         let Some(mut page) = page else { return Ok(()) };
-        page.events.retain(|said| said.sent_at.is_none_or(|at| at >= beginning || beginning.duration_since(at) > KEPT));
-        let was_empty = page.events.is_empty();
-        match bot.take(account, page.events, now(), text_chars).await {
+        let Happened { said, undelivered } = &mut page.happened;
+        said.retain(|said| said.sent_at.is_none_or(|at| at >= beginning || beginning.duration_since(at) > KEPT));
+        let was_empty = said.is_empty();
+        bot.lose(account, std::mem::take(undelivered), now()).await?;
+        match bot.take(account, std::mem::take(said), now(), text_chars).await {
             // What can never be an event would be fetched for ever.
             Ok(_) | Err(HookError::Invalid(_) | HookError::Bot(BotError::Conflict(_))) => {}
             Err(error) => return Err(error.into()),

@@ -16,7 +16,7 @@ mod pushes;
 mod reading;
 mod sender;
 mod transcript;
-mod visitors;
+mod visitor_keys;
 mod watch;
 mod wording;
 
@@ -36,7 +36,7 @@ use self::lately::Lately;
 use self::mailroom::Mail;
 use self::reading::Reading;
 pub use self::transcript::{Line, Side};
-use self::visitors::Visitors;
+use self::visitor_keys::VisitorKeys;
 pub use self::watch::Watch;
 use self::watch::Watchers;
 use self::wording::variables;
@@ -102,7 +102,7 @@ pub struct Bot {
     subscribers: Arc<[Subscriber]>,
     mail: Arc<Mail>,
     watchers: Arc<Watchers>,
-    visitors: Arc<Visitors>,
+    visitor_keys: Arc<VisitorKeys>,
     lately: Arc<Lately>,
     /// Rung when a decision made pushes: the courier need not wait for its next look.
     outbox_bell: Arc<Notify>,
@@ -137,7 +137,7 @@ impl Bot {
             accounts: Arc::default(),
             mail: Arc::default(),
             watchers: Arc::default(),
-            visitors: Arc::default(),
+            visitor_keys: Arc::default(),
             lately: Arc::default(),
             outbox_bell: Arc::default(),
             hooks: Arc::default(),

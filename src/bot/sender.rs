@@ -88,7 +88,12 @@ impl Sender {
         let message = message(push).ok_or_else(|| Failure::GiveUp { why: "the push cannot be read".to_owned() })?;
         let channel = self.account.channel();
         let call = |access: String| channel.call(&message, &access, &moment(now()));
-        self.with_access(call, |answer| channel.judge(answer), ANSWER).await.map(drop)
+        let judge = |answer: &CallAnswer| channel.judge(answer).map_err(|failure| unsure(failure, answer));
+        let brought = self.with_access(call, judge, ANSWER).await.map(drop);
+        brought.map_err(|failure| match failure {
+            Failure::Late { why } if channel.knows_ids() => Failure::Retry { after: None, why },
+            failure => failure,
+        })
     }
 
     /// Makes a call with an access token; where that is not taken, once more with a new one. What `read` makes of the answer;
@@ -246,6 +251,14 @@ impl Sender {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Granted>> {
         self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Of an answer that says success and nothing that can be read, nobody knows whether the message is out.
+fn unsure(failure: Failure, answer: &CallAnswer) -> Failure {
+    match failure {
+        Failure::Retry { why, .. } if answer.by_status().is_ok() && answer.json().is_null() => Failure::Late { why },
+        failure => failure,
     }
 }
 

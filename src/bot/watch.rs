@@ -42,6 +42,12 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// How many watch the conversation, this one too.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.watchers.lock().get(&self.key).map_or(1, |(_, watching)| *watching)
+    }
+
     /// Rings when something happens in the conversation.
     #[must_use]
     pub fn bell(&self) -> Arc<Notify> {

@@ -88,7 +88,7 @@ impl Account {
             false => wrong(what),
         })?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if !common.name.chars().all(plain) {
+        if !common.name.chars().all(plain) || common.name.chars().all(|c| c == '.') {
             return Err(wrong("a name stands in an address: write letters, digits, `-`, `_` and `.`".to_owned()));
         }
         Ok(Self {

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::hook::{Fetch, Moment, Said};
+use super::hook::{Fetch, Happened, Moment};
+use super::json;
 use crate::conversation::outgoing::{FailureClass, PushKind};
 
 /// What is brought to a customer, or told to the platform about a conversation.
@@ -93,7 +94,7 @@ impl CallAnswer {
     /// The body as JSON; null when it is none.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        json::read(&self.body).unwrap_or_default()
     }
 
     /// What the status alone tells.
@@ -257,8 +258,8 @@ pub trait Tokens: Sync {
 /// One page of a mailbox.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {
-    /// What happened, in order.
-    pub events: Vec<Said>,
+    /// What happened.
+    pub happened: Happened,
     /// Where the next page begins.
     pub cursor: String,
     /// There is more already.

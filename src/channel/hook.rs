@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::call::Undelivered;
 use super::{json, query};
 use crate::conversation::desk::Presence;
 use crate::conversation::event::{Context, EventKind, InboundEvent};
@@ -162,8 +163,8 @@ impl Answer {
 pub enum Heard {
     /// Nothing has happened; the platform is answered so: a handshake, a probe.
     Answer(Answer),
-    /// This has happened, in this order; nothing, when it is empty.
-    Events(Vec<Said>),
+    /// This has happened; nothing, when it is empty.
+    Events(Happened),
     /// There is something to be fetched.
     Fetch(Fetch),
     /// An agent came, went or is busy.
@@ -172,7 +173,24 @@ pub enum Heard {
         present: Present,
         /// When whoever tells it says it was: an older one that comes again says nothing.
         at: Timestamp,
+        /// Of the message that tells it.
+        id: String,
     },
+}
+
+impl From<Vec<Said>> for Heard {
+    fn from(said: Vec<Said>) -> Self {
+        Self::Events(Happened { said, undelivered: Vec::new() })
+    }
+}
+
+/// What has happened on a platform.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Happened {
+    /// What was said and done in conversations, in this order.
+    pub said: Vec<Said>,
+    /// Messages that the platform had taken and could not bring after all.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// What an agent says of themselves through a channel.

@@ -16,7 +16,7 @@ use std::fmt::Debug;
 
 use toml::Table;
 
-use self::call::{Call, CallAnswer, Failure, Inbox, Message, Tokens, Undelivered};
+use self::call::{Call, CallAnswer, Failure, Inbox, Message, Tokens};
 use self::hook::{Answer, Heard, Moment, Recorded, Refusal, Request};
 pub use self::platform::PLATFORMS;
 use self::platform::web;
@@ -77,17 +77,18 @@ pub trait Channel: Debug + Send + Sync {
     /// [`Failure`] when the message cannot be brought.
     fn call(&self, message: &Message, access: &str, moment: &Moment) -> Result<Option<Call>, Failure>;
 
+    /// Whether the platform, or whoever stands there, knows a message that comes again by its id: then it may be sent until
+    /// there is an answer. Where it does not, a customer may be told twice at most.
+    fn knows_ids(&self) -> bool {
+        false
+    }
+
     /// Whether the platform took it. By default by the status alone.
     ///
     /// # Errors
     /// [`Failure`] when it did not.
     fn judge(&self, answer: &CallAnswer) -> Result<(), Failure> {
         answer.by_status()
-    }
-
-    /// What a posted body, which [`Channel::hear`] has believed, tells of messages that were taken before.
-    fn undelivered(&self, _body: &[u8]) -> Vec<Undelivered> {
-        Vec::new()
     }
 
     /// How access tokens are got, where they expire.

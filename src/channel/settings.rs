@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
-use super::signature::{EmptyKey, PLACEHOLDER};
+use super::signature::EmptyKey;
 
 /// Reads settings.
 ///
@@ -15,6 +15,15 @@ use super::signature::{EmptyKey, PLACEHOLDER};
 /// What is wrong, see [`fault`].
 pub fn read<T: DeserializeOwned>(table: Table) -> Result<T, String> {
     T::deserialize(Value::Table(table)).map_err(|error| fault(&error))
+}
+
+/// A text that somebody has written, without blanks and line ends around it: neither nothing, nor what stands for it in
+/// examples.
+///
+/// # Errors
+/// [`EmptyKey`] when it is one of these.
+pub fn written(text: &str) -> Result<&str, EmptyKey> {
+    Some(text.trim()).filter(|text| !matches!(*text, "" | "...")).ok_or(EmptyKey)
 }
 
 /// A number that may be written as a text: what comes from the environment is one.
@@ -59,7 +68,7 @@ impl TryFrom<String> for Hidden {
     type Error = EmptyKey;
 
     fn try_from(text: String) -> Result<Self, EmptyKey> {
-        if matches!(text.trim(), "" | PLACEHOLDER) { Err(EmptyKey) } else { Ok(Self(text)) }
+        Ok(Self(written(&text)?.to_owned()))
     }
 }
 
@@ -84,16 +93,25 @@ pub struct ApiUrl(String);
 
 /// A text that is no address of an API.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("an address begins with https:// (or http:// on your own network)")]
+#[error("an address begins with https:// (or http:// on your own network) and has no ? or # in it")]
 pub struct NoUrl;
 
 impl TryFrom<String> for ApiUrl {
     type Error = NoUrl;
 
     fn try_from(url: String) -> Result<Self, NoUrl> {
-        let known = ["https://", "http://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
-        if known { Ok(Self(url.trim_end_matches('/').to_owned())) } else { Err(NoUrl) }
+        if is_web(&url) && !url.contains(['?', '#']) {
+            Ok(Self(url.trim_end_matches('/').to_owned()))
+        } else {
+            Err(NoUrl)
+        }
     }
+}
+
+/// Whether a text is an address of the web.
+#[must_use]
+pub fn is_web(url: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme))
 }
 
 impl ApiUrl {

@@ -10,6 +10,8 @@ use sha1::{Digest, Sha1};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::settings;
+
 /// The secret that a platform and the shop share, as a key of HMAC-SHA256; never shown.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
@@ -21,22 +23,16 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// A secret of no bytes, or the one that the pages show: everybody could sign with it.
+/// A secret of no bytes, or the one that examples show: everybody could sign with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the secret is empty: write the platform's, or \"env:NAME\"")]
+#[error("it is empty or a placeholder: write the platform's, or \"env:NAME\"")]
 pub struct EmptyKey;
-
-/// What stands for a secret in examples.
-pub const PLACEHOLDER: &str = "...";
 
 impl TryFrom<String> for Key {
     type Error = EmptyKey;
 
     fn try_from(secret: String) -> Result<Self, EmptyKey> {
-        if secret.trim() == PLACEHOLDER {
-            return Err(EmptyKey);
-        }
-        Self::new(secret.as_bytes())
+        Self::new(settings::written(&secret)?.as_bytes())
     }
 }
 

@@ -43,6 +43,23 @@ pub struct Limits {
     pub streams: usize,
 }
 
+impl Limits {
+    /// With a limit of nothing nothing would be served.
+    fn check(self) -> Result<(), String> {
+        let all = [
+            ("body_bytes", self.body_bytes == 0),
+            ("hook_bytes", self.hook_bytes == 0),
+            ("text_chars", self.text_chars == 0),
+            ("requests_per_second", self.requests_per_second == 0),
+            ("burst", self.burst == 0),
+            ("request_seconds", self.request_seconds == 0),
+            ("streams", self.streams == 0),
+        ];
+        let nothing = all.into_iter().find(|(_, is_nothing)| *is_nothing);
+        nothing.map_or(Ok(()), |(name, _)| Err(format!("[limits] `{name}`: write 1 or more")))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -154,6 +171,7 @@ impl Config {
         let accounts = accounts(tables, &mut shops).map_err(wrong)?;
         let tokens = raw.tokens.into_iter().map(file_token).collect::<Result<_, _>>()?;
         check_webhooks(&raw.webhooks).map_err(wrong)?;
+        raw.limits.check().map_err(wrong)?;
         Ok(Self {
             listen: raw.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             limits: raw.limits,
@@ -306,6 +324,8 @@ mod tests {
             ("[defaults]\ntime_zone = \"Mars\"", "[defaults]"),
             ("[shops.a]\nhours = { mon = [\"9-5\"] }", "[shops.a]"),
             ("lisen = 1", "lisen"),
+            ("[limits]\nstreams = 0", "`streams`"),
+            ("[limits]\nrequest_seconds = 0", "`request_seconds`"),
             ("[defaults.thresholds]\nanswer = 80.0", "[defaults]"),
             ("[[tokens]]\nname = \"x\"\nrole = \"admin\"\nsha256 = \"12\"", "`x`"),
         ] {
@@ -347,7 +367,7 @@ mod tests {
             ("type = \"lime\"", "types are generic"),
             (
                 "type = \"line\"\nchannel_secret = \"\"\nchannel_access_token = \"t\"",
-                "`channel_secret`: the secret is empty",
+                "`channel_secret`: it is empty or a placeholder",
             ),
             (
                 "type = \"line\"\nchannel_secret = [\"hush\"]\nchannel_access_token = \"t\"",
@@ -355,6 +375,10 @@ mod tests {
             ),
             ("type = [\"hush\"]", "`type`: not as it should be"),
             ("type = \"web\"\ndebounce = 1", "debounce_ms"),
+            (
+                "type = \"line\"\nchannel_secret = \"hush\"\nchannel_access_token = \"hush\"\napi_url = \"https://api.line.me?x\"",
+                "`api_url`",
+            ),
             ("type = \"line\"\nchannel_secret = \"...\"\nchannel_access_token = \"hush\"", "`channel_secret`"),
             ("type = \"line\"\nchannel_secret = \"env:\"\nchannel_access_token = \"hush\"", "behind env:"),
             (

@@ -101,11 +101,7 @@ fn refused(error: &HookError) -> Response {
         HookError::Bot(BotError::Conflict(_)) => {
             (StatusCode::CONFLICT, "this message id was used for another event").into_response()
         }
-        HookError::Bot(error) => {
-            tracing::error!(%error, "a platform's message was not stored; it is asked to send it again");
-            unavailable()
-        }
-        HookError::Late => unavailable(),
+        HookError::Bot(_) | HookError::Late => unavailable(),
     }
 }
 

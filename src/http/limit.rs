@@ -45,15 +45,15 @@ impl RateLimit {
 
 /// Messages that visitors of web chats may send, a bucket each, by the rate of their account: strangers can write there.
 #[derive(Default)]
-pub(super) struct Visitors(Mutex<BTreeMap<NonZeroU32, Arc<DefaultKeyedRateLimiter<String>>>>);
+pub(super) struct VisitorLimits(Mutex<BTreeMap<NonZeroU32, Arc<DefaultKeyedRateLimiter<String>>>>);
 
-impl std::fmt::Debug for Visitors {
+impl std::fmt::Debug for VisitorLimits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Visitors").finish_non_exhaustive()
+        f.debug_tuple("VisitorLimits").finish_non_exhaustive()
     }
 }
 
-impl Visitors {
+impl VisitorLimits {
     /// Whether a visitor may send one more message; 0 a minute means that there is no limit.
     pub fn may_write(&self, visitor: &str, per_minute: u32) -> bool {
         let Some(rate) = NonZeroU32::new(per_minute) else { return true };

@@ -49,7 +49,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::error::ApiError;
-use self::limit::{RateLimit, Visitors};
+use self::limit::{RateLimit, VisitorLimits};
 use crate::bot::Bot;
 use crate::config::Config;
 
@@ -66,7 +66,7 @@ pub struct App {
     config: Arc<Config>,
     metrics: PrometheusHandle,
     limit: Arc<RateLimit>,
-    visitors: Arc<Visitors>,
+    visitors: Arc<VisitorLimits>,
     streams: Arc<Semaphore>,
     /// True once the service stops: streams end then.
     closing: watch::Sender<bool>,

@@ -177,10 +177,13 @@ impl Client {
             let value = value.map_err(|_| OutboundError::Config(format!("no value of a header: {name}")))?;
             request = request.header(*name, value);
         }
-        let mut response = request.send().await.map_err(|error| told(&error))?;
+        // What was sent and not answered may have been taken, as when there is no answer in time.
+        let unsure = |error: reqwest::Error| if error.is_connect() { told(&error) } else { OutboundError::Late };
+        let mut response = request.send().await.map_err(unsure)?;
         let status = response.status().as_u16();
         let after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
-        Ok((status, after, read(&mut response, most).await?))
+        // Whoever has answered has taken or refused it: the rest of the body changes nothing.
+        Ok((status, after, read_start(&mut response, most).await))
     }
 
     /// Posts a body; the answer's status and headers are there, its body is not yet read.

@@ -1,6 +1,6 @@
 // A customer in a real browser, on the chat page and on a shop's page with the widget.
 //
-// In:  {"base": "http://127.0.0.1:8080/chat/demo", "say": a text that gets a reply, "menu": a text that gets options, "later": another that gets a reply,
+// In:  {"base": "http://127.0.0.1:8080/chat/chat", "say": a text that gets a reply, "menu": a text that gets options, "later": another that gets a reply,
 //       "shots": a folder for pictures}; all but base may be left out.
 // Out: {"passed": [name], "failed": {name: why}}
 import { randomUUID } from "node:crypto";
@@ -117,6 +117,15 @@ await check("text is never markup", async () => {
   must((await links.count()) === 1, "one link");
   must((await links.getAttribute("href")) === "https://example.com/a?b=1&c=2", "the address is whole");
   must((await links.getAttribute("rel")).includes("noopener"), "the other page gets no hold of this one");
+});
+
+await check("another tab hears every character, also one that ends lines elsewhere", async () => {
+  const tab = await context.newPage();
+  await tab.goto(base);
+  await online(tab);
+  await write(page, "单号是\u2028R-12345");
+  await own(tab).last().locator(".bubble").getByText("R-12345").waitFor();
+  await tab.close();
 });
 
 await check("Enter that ends a composition does not send", async () => {

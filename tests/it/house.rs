@@ -150,7 +150,7 @@ fn nothing_ends_the_process_in_the_middle() {
     assert_eq!(trespassers(r"process::exit|\.unwrap\(\)|panic!\(|unreachable!\(|todo!\(", &[]), Vec::<String>::new());
 }
 
-/// Who may import whom: the table of design.md, section 1.
+/// Who may import whom: the table of rooms in ARCHITECTURE.md.
 const DESIGN: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
     (

@@ -101,7 +101,7 @@ impl Channel for Chatwoot {
             return Err(Refusal::Stranger);
         }
         let thread = || Thread::read(&body, conversation, told.or(self.account_id)?);
-        Ok(Heard::Events(match event {
+        Ok(Heard::from(match event {
             "message_created" => thread().map_or_else(Vec::new, |thread| thread.created()),
             "message_updated" => thread().map_or_else(Vec::new, |thread| thread.updated()),
             "conversation_status_changed" | "conversation_opened" | "conversation_resolved" => {

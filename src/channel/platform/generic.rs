@@ -9,7 +9,7 @@ use toml::Table;
 
 use crate::channel::call::{Call, CallAnswer, Failure, Message};
 use crate::channel::hook::{Answer, Heard, Moment, Present, Recorded, Refusal, Request, Said};
-use crate::channel::settings::{self, ApiUrl};
+use crate::channel::settings;
 use crate::channel::{Channel, Platform};
 use crate::conversation::event::{Context, EventKind};
 use crate::conversation::outgoing::PushKind;
@@ -30,7 +30,7 @@ struct Settings {
     #[serde(default)]
     previous_secret: Option<String>,
     #[serde(default)]
-    url: Option<ApiUrl>,
+    url: Option<String>,
     #[serde(default = "longest")]
     text_chars: usize,
 }
@@ -44,7 +44,7 @@ struct Generic {
     /// The one to sign with comes first.
     secrets: Vec<Secret>,
     /// Where replies go; without it they are in the answer to the event.
-    url: Option<ApiUrl>,
+    url: Option<String>,
     text_chars: usize,
 }
 
@@ -76,14 +76,16 @@ struct Data {
 impl Generic {
     fn read(table: Table) -> Result<Self, String> {
         let settings: Settings = settings::read(table)?;
+        if settings.url.as_ref().is_some_and(|url| !settings::is_web(url)) {
+            return Err("`url` begins with https:// (or http:// on your own network)".to_owned());
+        }
         let secrets = [Some(settings.secret), settings.previous_secret];
         let secrets = secrets.into_iter().flatten().map(|secret| secret.parse().map_err(|error| format!("{error}")));
         let text_chars = settings.text_chars.max(16);
         Ok(Self { secrets: secrets.collect::<Result<_, _>>()?, url: settings.url, text_chars })
     }
 
-    /// The id and the time that are signed.
-    /// By the headers of the specification, else by those that Svix sends in their place
+    /// The id and the time that are signed, by the headers of the specification, else by those that Svix sends in their place
     /// (<https://docs.svix.com/receiving/verifying-payloads/how-manual>).
     fn verified<'a>(&self, request: &'a Request<'_>, now: Timestamp) -> Result<(&'a str, Timestamp), Refusal> {
         let headers = |names: [&str; 3]| {
@@ -110,7 +112,8 @@ impl Channel for Generic {
                 let wants = "`data` of a presence has agent_id and presence (online, busy, away)";
                 Refusal::malformed(format!("{wants}: {error}"))
             })?;
-            return Ok(Heard::Presence { present, at: event.timestamp.unwrap_or(signed_at) });
+            let at = event.timestamp.map_or(signed_at, |at| at.min(signed_at));
+            return Ok(Heard::Presence { present, at, id: id.to_owned() });
         }
         let kind = EventKind::deserialize(Value::String(event.kind))
             .map_err(|_| Refusal::malformed("unknown `type`; docs/channels/generic.md lists them"))?;
@@ -119,7 +122,7 @@ impl Channel for Generic {
         if matches!(kind, EventKind::Message | EventKind::AgentMessage) && data.text.trim().is_empty() {
             return Err(Refusal::malformed("`text` is missing or empty; what is no text is of the type `media`"));
         }
-        Ok(Heard::Events(vec![Said {
+        Ok(Heard::from(vec![Said {
             message_id: data.message_id.unwrap_or_else(|| id.to_owned()),
             conversation_id: data.conversation_id,
             customer_id: data.customer_id,
@@ -162,7 +165,12 @@ impl Channel for Generic {
             ("webhook-timestamp", time.to_string()),
             ("webhook-signature", signature),
         ];
-        Ok(Some(Call { is_post: true, url: url.to_string(), headers, body: message.body.clone() }))
+        Ok(Some(Call { is_post: true, url: url.clone(), headers, body: message.body.clone() }))
+    }
+
+    /// By the `webhook-id`.
+    fn knows_ids(&self) -> bool {
+        true
     }
 
     /// 410: no more messages at this address (Standard Webhooks, "Delivery").

@@ -9,8 +9,8 @@ use serde_json::Value;
 use toml::Table;
 
 use super::marketplace::{
-    Grant, form, given, granted, joined, later, loose, nothing, some, text_of, told, too_fast, unknown, unreadable,
-    unwrapped,
+    Grant, form, given, granted, joined, later, loose, nothing, optional, some, text_of, told, too_fast, unknown,
+    unreadable, unwrapped,
 };
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
@@ -152,10 +152,10 @@ impl Lazada {
         let settings: Settings = settings::read(table)?;
         let key = Key::new(settings.app_secret.as_str().as_bytes()).map_err(|error| format!("app_secret: {error}"))?;
         Ok(Self {
-            app_key: given("app_key", settings.app_key)?,
+            app_key: given("app_key", &settings.app_key)?,
             key,
             grant: Grant::read(settings.access_token, settings.refresh_token)?,
-            seller_id: settings.seller_id,
+            seller_id: optional("seller_id", &settings.seller_id)?,
             text_chars: settings.text_chars.max(16),
             api_url: settings.api_url,
             auth_url: settings.auth_url,
@@ -210,7 +210,7 @@ impl Channel for Lazada {
             return Ok(nothing());
         }
         let data = Data::deserialize(push.data).map_err(|_| Refusal::malformed("no IM message of Lazada"))?;
-        Ok(Heard::Events(said(data).into_iter().collect()))
+        Ok(Heard::from(said(data).into_iter().collect::<Vec<_>>()))
     }
 
     fn text_limit(&self) -> TextLimit {

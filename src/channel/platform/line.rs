@@ -143,7 +143,7 @@ impl Channel for Line {
         }
         let body: Body = request.json().ok_or_else(|| Refusal::malformed("no webhook of LINE"))?;
         let events = body.events.into_iter().filter_map(|event| Event::deserialize(event).ok());
-        Ok(Heard::Events(events.filter_map(said).collect()))
+        Ok(Heard::from(events.filter_map(said).collect::<Vec<_>>()))
     }
 
     fn text_limit(&self) -> TextLimit {
@@ -165,6 +165,11 @@ impl Channel for Line {
             }
         };
         Ok(Some(call.with_bearer(self.channel_access_token.as_str())))
+    }
+
+    /// By the retry key of a push.
+    fn knows_ids(&self) -> bool {
+        true
     }
 
     fn judge(&self, answer: &CallAnswer) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::channel::call::{Call, CallAnswer, Failure, Granted};
 use crate::channel::hook::{Heard, Moment};
 use crate::channel::json;
-use crate::channel::settings::Hidden;
+use crate::channel::settings::{self, Hidden};
 use crate::conversation::outgoing::stable_id;
 
 /// How long to wait where a day's calls are used up: whose midnight counts is not told, so it is tried now and then.
@@ -99,14 +99,14 @@ pub(super) fn unwrapped(value: Value) -> Value {
     }
 }
 
-/// A setting that must not be empty.
-pub(super) fn given(name: &str, text: String) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        Err(format!("{name} is empty: write the one that the platform gave you"))
-    } else {
-        Ok(text.to_owned())
-    }
+/// A setting that must be there.
+pub(super) fn given(name: &str, text: &str) -> Result<String, String> {
+    settings::written(text).map(str::to_owned).map_err(|error| format!("`{name}`: {error}"))
+}
+
+/// A setting that may be left out, but not as examples show it: nothing would ever be for such a shop.
+pub(super) fn optional(name: &str, text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { given(name, text) }
 }
 
 /// Parameters in the order of their names.
@@ -134,7 +134,7 @@ pub(super) fn form(url: String, parameters: &[(&str, &str)]) -> Call {
 
 /// Nothing has happened that concerns us: acknowledged, for platforms switch off addresses that fail often.
 pub(super) fn nothing() -> Heard {
-    Heard::Events(Vec::new())
+    Heard::from(Vec::new())
 }
 
 /// How a platform's own error code is told: the code, and what to do. A code is shortened to what codes are made of, so
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_shop_without_tokens_is_told_what_to_write() {
         assert!(Grant::read(None, None).unwrap_err().contains("access_token"));
-        assert!(given("app_key", " ".to_owned()).unwrap_err().contains("app_key"));
+        assert!(given("app_key", " ").unwrap_err().contains("app_key"));
     }
 
     #[test]

@@ -251,7 +251,7 @@ impl Channel for Account {
         }
         let entries: Vec<Entry> = meta::entries(request.body, self.product.object)?;
         let happened = entries.into_iter().filter(|entry| self.is_ours(entry)).flat_map(|entry| entry.messaging);
-        Ok(Heard::Events(happened.filter_map(|happened| self.said(happened)).collect()))
+        Ok(Heard::from(happened.filter_map(|happened| self.said(happened)).collect::<Vec<_>>()))
     }
 
     fn text_limit(&self) -> TextLimit {

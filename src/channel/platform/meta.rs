@@ -162,8 +162,10 @@ pub(super) fn judge(answer: &CallAnswer, own: fn(i64, i64) -> Option<Fault>) -> 
 }
 
 /// What an error means that is told later, when the call itself had gone well.
-pub(super) fn told_later(code: i64, own: fn(i64, i64) -> Option<Fault>) -> Failure {
-    own(code, 0).or_else(|| common(code)).unwrap_or(UNKNOWN).failure(&format!("told later, code {code}"), None)
+pub(super) fn told_later(code: Option<i64>, own: fn(i64, i64) -> Option<Fault>) -> Failure {
+    let fault = code.and_then(|code| own(code, 0).or_else(|| common(code)));
+    let told = code.map_or_else(|| "told later, without a code".to_owned(), |code| format!("told later, code {code}"));
+    fault.unwrap_or(UNKNOWN).failure(&told, None)
 }
 
 #[cfg(test)]

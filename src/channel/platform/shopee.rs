@@ -131,7 +131,7 @@ impl Shopee {
             key: settings.partner_key,
             shop_id: number("shop_id", &settings.shop_id)?,
             grant: Grant::read(settings.access_token, settings.refresh_token)?,
-            callback_url: given("callback_url", settings.callback_url)?,
+            callback_url: given("callback_url", &settings.callback_url)?,
             own_user_ids: settings.own_user_ids.iter().map(text_of).collect(),
             text_chars: settings.text_chars.max(16),
             api_url: settings.api_url,
@@ -234,7 +234,7 @@ impl Channel for Shopee {
         }
         let content = Content::deserialize(unwrapped(data["content"].take()))
             .map_err(|_| Refusal::malformed("no message of Shopee's webchat"))?;
-        Ok(Heard::Events(self.said(content).into_iter().collect()))
+        Ok(Heard::from(self.said(content).into_iter().collect::<Vec<_>>()))
     }
 
     fn text_limit(&self) -> TextLimit {

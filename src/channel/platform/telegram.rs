@@ -188,7 +188,7 @@ impl Channel for Telegram {
             return Err(Refusal::Signature);
         }
         let update = request.json().ok_or_else(|| Refusal::malformed("no update of Telegram"))?;
-        Ok(Heard::Events(said(update).into_iter().collect()))
+        Ok(Heard::from(said(update).into_iter().collect::<Vec<_>>()))
     }
 
     /// 4096 characters at most.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use toml::Table;
 
 use super::marketplace::{
-    Grant, days_quota, encoded, given, granted, joined, later, loose, nothing, some, text_of, told, too_fast, unknown,
-    unreadable, unwrapped,
+    Grant, days_quota, encoded, given, granted, joined, later, loose, nothing, optional, some, text_of, told, too_fast,
+    unknown, unreadable, unwrapped,
 };
 use crate::channel::call::{Call, CallAnswer, Failure, Granted, Message, Tokens};
 use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
@@ -144,17 +144,17 @@ impl TikTok {
         let settings: Settings = settings::read(table)?;
         let key = Key::new(settings.app_secret.as_str().as_bytes()).map_err(|error| format!("app_secret: {error}"))?;
         Ok(Self {
-            app_key: given("app_key", settings.app_key)?,
+            app_key: given("app_key", &settings.app_key)?,
             app_secret: settings.app_secret,
             key,
-            shop_cipher: given("shop_cipher", settings.shop_cipher)?,
+            shop_cipher: given("shop_cipher", &settings.shop_cipher)?,
             grant: Grant::read(settings.access_token, settings.refresh_token)?,
-            shop_id: settings.shop_id,
+            shop_id: optional("shop_id", &settings.shop_id)?,
             shop_sender: settings.shop_sender,
             text_chars: settings.text_chars.clamp(16, longest()),
             api_url: settings.api_url,
             auth_url: settings.auth_url,
-            api_version: given("api_version", settings.api_version)?,
+            api_version: given("api_version", &settings.api_version)?,
         })
     }
 
@@ -210,7 +210,7 @@ impl Channel for TikTok {
             return Ok(nothing());
         }
         let data = Data::deserialize(push.data).map_err(|_| Refusal::malformed("no message of TikTok Shop"))?;
-        Ok(Heard::Events(self.said(data).into_iter().collect()))
+        Ok(Heard::from(self.said(data).into_iter().collect::<Vec<_>>()))
     }
 
     fn text_limit(&self) -> TextLimit {

@@ -1,6 +1,6 @@
 //! Web chat: the customers of a shop's own site, through the page and the widget that the service itself has.
 //!
-//! A visitor holds a random token. Its digest is the conversation's id: who reads conversations cannot speak for a visitor.
+//! A visitor holds a random token that the account has signed. Its digest is the conversation's id: who reads conversations cannot speak for a visitor.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -107,8 +107,8 @@ impl Channel for Web {
     fn hear(&self, request: &Request<'_>, _: &Moment) -> Result<Heard, Refusal> {
         let shown = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let visitor = shown.map(conversation).ok_or(Refusal::Signature)?;
-        let body: Body = serde_json::from_slice(request.body)
-            .map_err(|_| Refusal::malformed("write {\"message_id\": ..., \"text\": ...}"))?;
+        let wrong = || Refusal::malformed("write {\"message_id\": ..., \"text\": ...}");
+        let body: Body = request.json().ok_or_else(wrong)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if !(1..=64).contains(&body.message_id.len()) || !body.message_id.chars().all(plain) {
             return Err(Refusal::malformed(
@@ -118,7 +118,7 @@ impl Channel for Web {
         if body.text.trim().is_empty() {
             return Err(Refusal::malformed("`text` is empty"));
         }
-        Ok(Heard::Events(vec![Said {
+        Ok(Heard::from(vec![Said {
             message_id: own_id(&visitor, &body.message_id),
             conversation_id: visitor.clone(),
             customer_id: visitor,

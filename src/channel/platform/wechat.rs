@@ -262,7 +262,7 @@ impl Channel for Wechat {
     fn hear(&self, request: &Request<'_>, moment: &Moment) -> Result<Heard, Refusal> {
         if request.is_post {
             let (fields, closed) = self.opened(request, moment.now)?;
-            return Ok(Heard::Events(self.said(&fields, closed)?.into_iter().collect()));
+            return Ok(Heard::from(self.said(&fields, closed)?.into_iter().collect::<Vec<_>>()));
         }
         let echo = request.query("echostr").filter(|_| self.is_signed(request, "signature", None));
         Ok(Heard::Answer(Answer::text(echo.ok_or(Refusal::Signature)?)))

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use toml::Table;
 
 use super::wechat_api::{address, granted, read};
-use crate::channel::call::{Call, CallAnswer, Failure, Granted, Inbox, Message, Page, Tokens};
-use crate::channel::hook::{Answer, Fetch, Heard, Moment, Refusal, Request, Said};
+use crate::channel::call::{Call, CallAnswer, Failure, Granted, Inbox, Message, Page, Tokens, Undelivered};
+use crate::channel::hook::{Answer, Fetch, Happened, Heard, Moment, Refusal, Request, Said};
 use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::same_hex;
 use crate::channel::wechat_crypto::{Crypto, CryptoError, signature};
@@ -136,6 +136,8 @@ struct Event {
     change_type: u32,
     #[serde(default)]
     fail_type: u32,
+    #[serde(default)]
+    fail_msgid: String,
 }
 
 /// What a message or an event is: customers have origin 3, events 4, agents 5. Other events say nothing of a conversation.
@@ -151,7 +153,6 @@ fn said(item: Item) -> Option<Said> {
                 // Not closed: a farewell would be refused, for the session is over.
                 ("session_status_change", 3) => (EventKind::HandBack, String::new()),
                 ("session_status_change", 1 | 2 | 4) => (EventKind::Takeover, String::new()),
-                ("msg_send_fail", _) => (EventKind::System, not_delivered(event.fail_type)),
                 _ => return None,
             };
             let inside = !event.whose.external_userid.is_empty();
@@ -171,19 +172,22 @@ fn said(item: Item) -> Option<Said> {
     })
 }
 
-/// Why a message that the platform had taken did not reach the customer after all, for people who read the history.
-fn not_delivered(fail_type: u32) -> String {
-    let why = match fail_type {
-        1 => "the account was deleted",
-        2 => "the app is switched off",
-        4 => "48 hours are over",
-        5 => "the session is closed",
-        6 => "more than 5 messages",
-        8 | 9 => "the company is not verified",
-        10 => "the customer takes no messages",
-        _ => "no reason was told",
+/// A message that the platform had taken and that did not reach the customer after all, by the id that the call gave it
+/// (`msg_send_fail`, <https://developer.work.weixin.qq.com/document/path/94670>).
+fn undelivered(item: &Item) -> Option<Undelivered> {
+    let event = item.event.as_ref().filter(|event| event.event_type == "msg_send_fail")?;
+    let why = |what: &str| format!("told later, msg_send_fail {}: {what}", event.fail_type);
+    let failure = match event.fail_type {
+        4 => Failure::WindowClosed { why: why("48 hours are over") },
+        5 => Failure::WindowClosed { why: why("the session is closed") },
+        6 => Failure::Quota { after: None, why: why("more than 5 messages") },
+        1 => Failure::GiveUp { why: why("the account was deleted") },
+        2 => Failure::GiveUp { why: why("the app is switched off") },
+        8 | 9 => Failure::GiveUp { why: why("the company is not verified") },
+        10 => Failure::GiveUp { why: why("the customer takes no messages") },
+        _ => Failure::GiveUp { why: why("no reason was told") },
     };
-    format!("msg_send_fail {fail_type}: {why}")
+    Some(Undelivered { id: event.fail_msgid.clone(), failure })
 }
 
 impl WechatKf {
@@ -288,7 +292,7 @@ impl Channel for WechatKf {
                 mailbox: mailbox.to_owned(),
                 token: field("Token").unwrap_or_default().to_owned(),
             }),
-            _ => Heard::Events(Vec::new()),
+            _ => Heard::from(Vec::new()),
         })
     }
 
@@ -309,6 +313,11 @@ impl Channel for WechatKf {
             _ => ("/cgi-bin/kf/send_msg", Self::reply(push, open_kfid)),
         };
         Ok(Some(Call::json(self.address(path, access), &body)))
+    }
+
+    /// By the `msgid` of the call.
+    fn knows_ids(&self) -> bool {
+        true
     }
 
     fn judge(&self, answer: &CallAnswer) -> Result<(), Failure> {
@@ -352,7 +361,12 @@ impl Inbox for WechatKf {
         let page = Sync::deserialize(body)
             .map_err(|_| Failure::Retry { after: None, why: "an answer without a list of messages".to_owned() })?;
         let items = page.msg_list.into_iter().filter_map(|item| Item::deserialize(item).ok());
-        Ok(Page { events: items.filter_map(said).collect(), cursor: page.next_cursor, more: page.has_more == 1 })
+        let mut happened = Happened::default();
+        for item in items {
+            happened.undelivered.extend(undelivered(&item));
+            happened.said.extend(said(item));
+        }
+        Ok(Page { happened, cursor: page.next_cursor, more: page.has_more == 1 })
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::meta::{self, Fault, Id};
 use crate::channel::call::{Call, CallAnswer, Failure, Message, Undelivered};
-use crate::channel::hook::{Heard, Moment, Refusal, Request, Said};
+use crate::channel::hook::{Happened, Heard, Moment, Refusal, Request, Said};
 use crate::channel::settings::{self, ApiUrl, Hidden};
 use crate::channel::signature::Key;
 use crate::channel::{Channel, Platform};
@@ -87,7 +87,7 @@ struct Coded {
 
 impl Status {
     fn undelivered(self) -> Option<Undelivered> {
-        let code = self.errors.first().map_or(0, |error| error.code);
+        let code = self.errors.first().map(|error| error.code);
         let id = self.biz_opaque_callback_data;
         (self.status == "failed").then(|| Undelivered { id, failure: meta::told_later(code, fault) })
     }
@@ -306,12 +306,13 @@ impl Channel for WhatsApp {
         if let Some(answer) = meta::verify(request, &self.app_secret, &self.verify_token)? {
             return Ok(Heard::Answer(answer));
         }
-        Ok(Heard::Events(self.notices(request.body)?.flat_map(said).collect()))
-    }
-
-    fn undelivered(&self, body: &[u8]) -> Vec<Undelivered> {
-        let statuses = self.notices(body).into_iter().flatten().flat_map(|notice| notice.statuses);
-        statuses.filter_map(|status| Status::deserialize(status).ok()?.undelivered()).collect()
+        let mut happened = Happened::default();
+        for mut notice in self.notices(request.body)? {
+            let statuses = std::mem::take(&mut notice.statuses).into_iter();
+            happened.undelivered.extend(statuses.filter_map(|status| Status::deserialize(status).ok()?.undelivered()));
+            happened.said.extend(said(notice));
+        }
+        Ok(Heard::Events(happened))
     }
 
     fn text_limit(&self) -> TextLimit {

@@ -29,8 +29,8 @@ use super::outgoing::{Outgoing, PushState};
 
 pub use self::postgres::PostgresStore;
 pub use self::records::{
-    ConversationFilter, Due, EndpointState, Erased, Leases, Push, PushRow, Settled, StoredConversation, StoredEvent,
-    StoredRound, Told,
+    ConversationFilter, Due, EndpointState, Erased, Leases, Lost, Push, PushRow, Settled, StoredConversation,
+    StoredEvent, StoredRound, Told,
 };
 pub use self::sqlite::SqliteStore;
 
@@ -191,6 +191,9 @@ pub trait Store: Send + Sync {
 
     /// What became of pushes that were claimed, by their ids.
     fn settle<'a>(&'a self, settled: &'a [(String, Settled)], now: Timestamp) -> Answer<'a, ()>;
+
+    /// Makes dead letters of pushes of an endpoint that had been taken, and did not arrive after all; how many there were.
+    fn lose<'a>(&'a self, endpoint: &'a str, lost: &'a [Lost], now: Timestamp) -> Answer<'a, u64>;
 
     /// Pushes in this state, newest first, older than number `before`.
     fn pushes(&self, state: PushState, before: Option<i64>, limit: u32) -> Answer<'_, Vec<PushRow>>;

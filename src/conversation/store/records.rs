@@ -153,6 +153,17 @@ pub struct PushRow {
     pub failure: Option<FailureClass>,
 }
 
+/// A push that had been taken, and did not arrive after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Its id.
+    pub id: String,
+    /// Of what kind the failure was.
+    pub class: FailureClass,
+    /// Why.
+    pub error: String,
+}
+
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
@@ -169,13 +180,6 @@ pub enum Settled {
     },
     /// It is given up.
     Dead {
-        /// Why.
-        error: String,
-        /// Of what kind that was.
-        class: FailureClass,
-    },
-    /// It had been taken, and is given up all the same.
-    Undelivered {
         /// Why.
         error: String,
         /// Of what kind that was.

@@ -154,7 +154,10 @@ function event(lines) {
   let kind = "message";
   const data = [];
   for (const line of lines.split(/\r?\n/)) {
-    const [, field, value] = /^([a-z]+): ?(.*)$/.exec(line) ?? [];
+    // A text may have any character in it, also those that end a line elsewhere (U+2028).
+    const colon = line.indexOf(":");
+    const field = line.slice(0, Math.max(colon, 0));
+    const value = line.slice(colon + 1).replace(/^ /, "");
     if (field === "event") kind = value;
     if (field === "data") data.push(value);
   }

@@ -25,6 +25,9 @@ const ELSEWHERE: Duration = Duration::from_secs(2);
 /// How often a silent stream says that it lives: proxies close what is silent.
 const ALIVE: Duration = Duration::from_secs(15);
 
+/// Streams of one visitor: a tab each.
+const TABS: usize = 10;
+
 /// A stream under way.
 struct Stream {
     app: App,
@@ -57,6 +60,9 @@ pub(super) async fn events(
     let place = Arc::clone(&app.streams).try_acquire_owned();
     let place = place.map_err(|_| ApiError::unavailable("too many chats listen; read `messages` instead"))?;
     let (watch, closing) = (app.bot.watch(&visitor.key), app.closing.subscribe());
+    if watch.count() > TABS {
+        return Err(ApiError::too_many(30));
+    }
     let stream =
         Stream { app, key: visitor.key, watch, closing, from, ready: VecDeque::new(), woken: false, _place: place };
     let events = stream::unfold(stream, |mut stream| async move { Some((stream.next().await?, stream)) });

@@ -5,7 +5,7 @@ use yingda::bot::now;
 use yingda::channel::account::Account;
 
 use super::every::{Proof, Spoken};
-use super::meta::failed;
+use super::failed;
 use super::sign::hmac_hex;
 use super::{history, platform, settled, start};
 use crate::clients::{plays, python};

@@ -10,8 +10,8 @@ use yingda::channel::PLATFORMS;
 use yingda::channel::hook::{Answer as Heard, Request};
 
 use super::{
-    chatwoot, generic, history, lazada, line, messenger, pushes, settled, shopee, start, telegram, tiktok, wechat,
-    whatsapp,
+    COMMON, chatwoot, generic, history, lazada, line, messenger, pushes, settled, shopee, start, telegram, tiktok,
+    wechat, whatsapp,
 };
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp};
 use crate::stand_in::{Answer, StandIn};
@@ -155,9 +155,10 @@ fn endpoints(pushes: &[Value]) -> Vec<&str> {
 #[tokio::test]
 async fn a_platform_that_answers_too_late_is_tried_twice_half_a_minute_apart_and_then_told() {
     let api = StandIn::that(Answer::Hangs).await;
-    let common = "[[channels]]\nshop = \"demo\"\nallow_private = true\ndebounce_ms = 0\n";
-    let called = || SPOKEN.into_iter().filter(|spoken| is_called(spoken));
-    let accounts = called().map(|spoken| format!("{common}{}\n", (spoken.account)(&api.base())));
+    // The others know a message by its id, and are tried on.
+    let called =
+        || SPOKEN.into_iter().filter(|spoken| is_called(spoken) && !["generic", "line"].contains(&spoken.name));
+    let accounts = called().map(|spoken| format!("{COMMON}{}\n", (spoken.account)(&api.base())));
     let app = Plan::shop().with_config(&accounts.collect::<String>()).start().await;
     let mut all: Vec<String> = called().map(|spoken| format!("channel:{}", spoken.name)).collect();
     all.sort_unstable();
@@ -186,4 +187,28 @@ async fn a_platform_that_answers_too_late_is_tried_twice_half_a_minute_apart_and
     }
     settled(&app).await;
     assert_eq!(api.requests().len(), 2 * all.len(), "there is no third attempt");
+}
+
+#[tokio::test]
+async fn a_success_that_cannot_be_read_is_not_sent_again_and_again() {
+    for body in ["<html>好的</html>".to_owned(), "x".repeat(200_000)] {
+        let api = StandIn::that(Answer::Says("200 OK".to_owned(), body)).await;
+        let accounts = SPOKEN.into_iter().filter(|spoken| is_called(spoken));
+        let accounts: String = accounts.map(|spoken| format!("{COMMON}{}\n", (spoken.account)(&api.base()))).collect();
+        let app = Plan::shop().with_config(&accounts).start().await;
+        for spoken in SPOKEN.into_iter().filter(|spoken| is_called(spoken)) {
+            let body = (spoken.body)("1", "7001", "什么时候发货");
+            assert_eq!(spoken.post(&app, "1", &body).await.status, 200, "{}", spoken.name);
+        }
+        let count = SPOKEN.len() - 1;
+        api.after(count).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(api.requests().len(), count, "each was told once");
+        for push in pushes(&app, "pending", 0).await {
+            assert_eq!((&push["failure"], &push["attempts"]), (&json!("retry"), &json!(1)), "{push}");
+            let due: Timestamp = push["due_at"].as_str().unwrap().parse().unwrap();
+            assert!(due.duration_since(now()).as_secs() > 20, "{push}");
+        }
+        assert!(pushes(&app, "dead", 0).await.is_empty());
+    }
 }

@@ -254,6 +254,20 @@ async fn a_presence_that_is_sent_again_later_does_not_bring_the_agent_back() {
     assert_eq!(post_at(&app, "msg_2", presence("away", later).as_bytes(), now()).await.status, 200);
     assert_eq!(post_at(&app, "msg_1", online.as_bytes(), now()).await.status, 200, "nothing is wrong with it");
     assert_eq!(states().await, "away");
+    let there = presence("online", later);
+    assert_eq!(post_at(&app, "msg_4", there.as_bytes(), now()).await.status, 200);
+    assert_eq!(post_at(&app, "msg_5", presence("away", later).as_bytes(), now()).await.status, 200);
+    assert_eq!(post_at(&app, "msg_4", there.as_bytes(), now()).await.status, 200);
+    assert_eq!(states().await, "away", "of one moment the one that came last counts");
+    let tomorrow = now() + jiff::SignedDuration::from_hours(24);
+    assert_eq!(post_at(&app, "msg_6", presence("online", tomorrow).as_bytes(), now()).await.status, 200);
+    let crowd = (0..20).map(|n| {
+        let (app, body) = (&app, presence("away", now()));
+        async move { post_at(app, &format!("msg_c{n}"), body.as_bytes(), now()).await.status }
+    });
+    assert_eq!(futures_util::future::join_all(crowd).await, [200; 20]);
+    assert_eq!(states().await, "away", "a clock that is ahead shuts nobody out");
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     assert_eq!(post_at(&app, "msg_3", presence("busy", now()).as_bytes(), now()).await.status, 200);
     assert_eq!(states().await, "busy");
 }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
-use super::meta::{EVERYTHING_IS_UNSURE, with_answer};
 use super::sign::hmac_base64;
+use super::{EVERYTHING_IS_UNSURE, with_answer};
 use super::{history, platform, pushes, settled, start};
 use crate::clients::{converses, free_port, node, python};
 use crate::harness::{Answer as HttpAnswer, Plan, TestApp, with};

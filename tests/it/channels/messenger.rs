@@ -5,9 +5,10 @@ use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
 use super::meta::{
-    EVERYTHING_IS_UNSURE, UNSURE, account, account_at, error, only_what_is_signed_is_heard, post, signature,
-    the_challenge_is_answered, what_becomes_of, with_answer, written,
+    account, account_at, error, only_what_is_signed_is_heard, post, signature, the_challenge_is_answered,
+    what_becomes_of, written,
 };
+use super::{EVERYTHING_IS_UNSURE, UNSURE, with_answer};
 use super::{history, platform, settled, start};
 use crate::harness::TestApp;
 use crate::stand_in::{Answer, Request, StandIn};

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::sign::hmac_hex;
-use super::start;
-use crate::harness::{Answer as HttpAnswer, Plan, TODAY, TestApp, editable, fixture};
+use super::{failed, start};
+use crate::harness::{Answer as HttpAnswer, TestApp};
 use crate::stand_in::{Answer, StandIn};
 
 /// The app's secret.
@@ -88,18 +88,6 @@ pub fn error(status: &str, code: i64, subcode: i64) -> Answer {
     Answer::Says(status.to_owned(), json!({ "error": error }).to_string())
 }
 
-/// The only push of an account once it has failed, by its state.
-pub async fn failed(app: &TestApp, state: &str) -> Value {
-    for _ in 0..500 {
-        let pushes = app.get(&format!("/v1/outbox?state={state}")).await.json()["pushes"].clone();
-        if let Some(push) = pushes.as_array().unwrap().iter().find(|push| !push["failure"].is_null()) {
-            return push.clone();
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("no push failed and is {state}");
-}
-
 /// What becomes of a reply that the platform answers so: its state, and why; which names neither customer nor secret.
 pub async fn what_becomes_of(kind: &str, more: &str, question: &Value, answer: Answer, state: &str) -> String {
     let api = StandIn::that(answer).await;
@@ -112,25 +100,3 @@ pub async fn what_becomes_of(kind: &str, more: &str, question: &Value, answer: A
     }
     push["failure"].as_str().unwrap().to_owned()
 }
-
-/// The small shop, where the answer to 什么时候发货 is this.
-pub async fn with_answer(account: &str, answer: &str) -> TestApp {
-    edited(account, "", "付款后两天内发出。节假日顺延。", answer).await
-}
-
-/// The small shop, where its goods say one thing in place of another.
-pub async fn edited(account: &str, more: &str, from: &str, to: &str) -> TestApp {
-    let folder = editable(&fixture("shop"));
-    let file = folder.path().join("goods.toml");
-    let goods = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, goods.replace(from, to)).unwrap();
-    let knowledge = yingda::knowledge::Knowledge::open(folder.path(), None, None, TODAY).unwrap();
-    let common = "[[channels]]\nshop = \"demo\"\nallow_private = true\ndebounce_ms = 0\n";
-    Plan::over(knowledge).with_config(&format!("{common}{account}\n{more}")).start().await
-}
-
-/// With this, every question that is like one in the shop gets a menu.
-pub const EVERYTHING_IS_UNSURE: &str = "[defaults.thresholds]\nanswer = 1.0\nmargin = 1.0\nmenu = 0.0\n";
-
-/// Gets a menu there.
-pub const UNSURE: &str = "书包的颜色，还有什么时候能够发货呢";

@@ -25,13 +25,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Plan, TestApp};
+use crate::harness::{Plan, TODAY, TestApp, editable, fixture};
 use crate::stand_in::{Answer, StandIn};
+
+/// What the accounts of the tests have in common, with the head of their table.
+pub const COMMON: &str = "[[channels]]\nshop = \"demo\"\nallow_private = true\ndebounce_ms = 0\n";
 
 /// A service over the small shop with one channel account of the shop `demo`, whose API is the stand-in.
 pub async fn start(account: &str, more: &str) -> TestApp {
-    let common = "[[channels]]\nshop = \"demo\"\nallow_private = true\ndebounce_ms = 0\n";
-    Plan::shop().with_config(&format!("{common}{account}\n{more}")).start().await
+    Plan::shop().with_config(&format!("{COMMON}{account}\n{more}")).start().await
 }
 
 /// A platform that takes everything.
@@ -73,3 +75,36 @@ pub async fn settled(app: &TestApp) {
     }
     panic!("the outbox never was empty: {}", app.get("/v1/outbox?state=pending").await.body);
 }
+
+/// The only push of an account once it has failed, by its state.
+pub async fn failed(app: &TestApp, state: &str) -> Value {
+    for _ in 0..500 {
+        let pushes = app.get(&format!("/v1/outbox?state={state}")).await.json()["pushes"].clone();
+        if let Some(push) = pushes.as_array().unwrap().iter().find(|push| !push["failure"].is_null()) {
+            return push.clone();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no push failed and is {state}");
+}
+
+/// The small shop, where the answer to 什么时候发货 is this.
+pub async fn with_answer(account: &str, answer: &str) -> TestApp {
+    edited(account, "", "付款后两天内发出。节假日顺延。", answer).await
+}
+
+/// The small shop, where its goods say one thing in place of another.
+pub async fn edited(account: &str, more: &str, from: &str, to: &str) -> TestApp {
+    let folder = editable(&fixture("shop"));
+    let file = folder.path().join("goods.toml");
+    let goods = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, goods.replace(from, to)).unwrap();
+    let knowledge = yingda::knowledge::Knowledge::open(folder.path(), None, None, TODAY).unwrap();
+    Plan::over(knowledge).with_config(&format!("{COMMON}{account}\n{more}")).start().await
+}
+
+/// With this, every question that is like one in the shop gets a menu.
+pub const EVERYTHING_IS_UNSURE: &str = "[defaults.thresholds]\nanswer = 1.0\nmargin = 1.0\nmenu = 0.0\n";
+
+/// Gets a menu there.
+pub const UNSURE: &str = "书包的颜色，还有什么时候能够发货呢";

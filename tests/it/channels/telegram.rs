@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
-use super::meta::{EVERYTHING_IS_UNSURE, UNSURE, failed, with_answer};
+use super::{EVERYTHING_IS_UNSURE, UNSURE, failed, with_answer};
 use super::{history, platform, pushes, settled, start};
 use crate::cli::Served;
 use crate::clients::{converses, free_port, python};

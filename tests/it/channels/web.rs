@@ -230,6 +230,18 @@ async fn only_so_many_chats_listen_at_once() {
 }
 
 #[tokio::test]
+async fn one_visitor_does_not_take_all_places() {
+    let app = app().await;
+    let visitor = session(&app).await;
+    let mut tabs = Vec::new();
+    for _ in 0..10 {
+        tabs.push(Ear::open(&app, &visitor, "").await);
+    }
+    app.send_as(Some(&visitor), Method::GET, "/chat/chat/events", "").await.problem(429, "an eleventh tab");
+    drop(Ear::open(&app, &session(&app).await, "").await);
+}
+
+#[tokio::test]
 async fn the_page_runs_nothing_but_its_own_files_and_only_named_sites_may_frame_it() {
     let config = format!("{QUICK}title = \"<b>小店</b>\"\norigins = [\"https://shop.example.com\"]\n");
     let app = Plan::shop().with_config(&config).start().await;

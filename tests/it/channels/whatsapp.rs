@@ -5,9 +5,10 @@ use yingda::bot::now;
 
 use super::every::{Proof, Spoken};
 use super::meta::{
-    EVERYTHING_IS_UNSURE, UNSURE, account, account_at, edited, error, only_what_is_signed_is_heard, post, signature,
-    the_challenge_is_answered, what_becomes_of, with_answer, written,
+    account, account_at, error, only_what_is_signed_is_heard, post, signature, the_challenge_is_answered,
+    what_becomes_of, written,
 };
+use super::{EVERYTHING_IS_UNSURE, UNSURE, edited, with_answer};
 use super::{history, platform, pushes, settled, start};
 use crate::clients::{converses, free_port, python};
 use crate::harness::TestApp;
@@ -309,4 +310,15 @@ async fn what_was_taken_and_did_not_arrive_is_seen_in_the_outbox() {
     let why = failed["error"].as_str().unwrap();
     assert!(why.contains("told later, code 131047") && !why.contains("138"), "{why}");
     assert_eq!(api.after(2).await.len(), 2);
+    // Sent again by hand, it is not what that report was about.
+    app.send(http::Method::POST, "/v1/outbox/replay", "").await;
+    api.after(3).await;
+    settled(&app).await;
+    assert_eq!(pushes(&app, "sent", 2).await.len(), 2);
+    let odd = notification(&[
+        report("failed", &json!("a\u{0}b"), 131_047),
+        change(&[text("wamid.3", "8613900139001", "在吗")]),
+    ]);
+    assert_eq!(post(&app, "whatsapp", &odd).await.status, 200);
+    api.after(4).await;
 }

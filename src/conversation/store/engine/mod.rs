@@ -27,8 +27,8 @@ use crate::conversation::incident::Incident;
 use crate::conversation::outgoing::{Outgoing, PushState};
 use crate::conversation::store::batch::Arrival;
 use crate::conversation::store::{
-    Answer, ConversationFilter, Decide, Due, EndpointState, Erased, Leases, Push, PushRow, Recorded, Settled, Store,
-    StoreError, StoredConversation, StoredEvent, StoredRound, Told,
+    Answer, ConversationFilter, Decide, Due, EndpointState, Erased, Leases, Lost, Push, PushRow, Recorded, Settled,
+    Store, StoreError, StoredConversation, StoredEvent, StoredRound, Told,
 };
 
 type Arguments = <Db as Database>::Arguments;
@@ -247,6 +247,10 @@ impl Store for EngineStore {
 
     fn settle<'a>(&'a self, settled: &'a [(String, Settled)], now: Timestamp) -> Answer<'a, ()> {
         patient(self.settle(settled, now))
+    }
+
+    fn lose<'a>(&'a self, endpoint: &'a str, lost: &'a [Lost], now: Timestamp) -> Answer<'a, u64> {
+        patient(self.lose(endpoint, lost, now))
     }
 
     fn pushes(&self, state: PushState, before: Option<i64>, limit: u32) -> Answer<'_, Vec<PushRow>> {

@@ -8,7 +8,7 @@ use sqlx::query_builder::QueryBuilder;
 use super::{Db, EngineStore, SKIP_LOCKED, Transaction, millis, optional, portions, timestamp};
 use crate::conversation::event::ConversationKey;
 use crate::conversation::outgoing::{FailureClass, Outgoing, PushState};
-use crate::conversation::store::{EndpointState, Leases, Push, PushRow, Settled, StoreError};
+use crate::conversation::store::{EndpointState, Leases, Lost, Push, PushRow, Settled, StoreError};
 
 type DbRow = <Db as sqlx::Database>::Row;
 
@@ -118,22 +118,11 @@ impl EngineStore {
             let (state, due, reason, class) = match settled {
                 Settled::Sent => (PushState::Sent, now, None, None),
                 Settled::Retry { at, error, class } => (PushState::Pending, *at, Some(error), Some(class)),
-                Settled::Dead { error, class } | Settled::Undelivered { error, class } => {
-                    (PushState::Dead, now, Some(error), Some(class))
-                }
+                Settled::Dead { error, class } => (PushState::Dead, now, Some(error), Some(class)),
                 Settled::Dropped { reason } => (PushState::Dropped, now, Some(reason), None),
             };
-            // A platform may tell that it failed before the courier has told that it was taken.
-            let sql = match settled {
-                Settled::Undelivered { .. } => {
-                    "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
-                     WHERE id = $1 AND state IN ('pending', 'sent')"
-                }
-                _ => {
-                    "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
-                     WHERE id = $1 AND state = 'pending'"
-                }
-            };
+            let sql = "UPDATE outbox SET state = $2, due_at = $3, error = $4, failure = $5
+                       WHERE id = $1 AND state = 'pending'";
             sqlx::query(sql)
                 .bind(id)
                 .bind(state.name())
@@ -144,6 +133,21 @@ impl EngineStore {
                 .await?;
         }
         Ok(transaction.commit().await?)
+    }
+
+    pub(super) async fn lose(&self, endpoint: &str, lost: &[Lost], now: Timestamp) -> Result<u64, StoreError> {
+        let (mut transaction, mut count) = (self.writing().await?, 0);
+        for Lost { id, class, error } in lost {
+            // A platform may tell that it failed before the courier has told that it was taken; what is to be sent once
+            // more, and was not yet, is not what failed.
+            let sql = "UPDATE outbox SET state = 'dead', due_at = $3, error = $4, failure = $5
+                       WHERE id = $1 AND endpoint = $2 AND (state = 'sent' OR (state = 'pending' AND attempts > 0))";
+            let query = sqlx::query(sql).bind(id).bind(endpoint).bind(millis(now));
+            let query = query.bind(error.chars().take(REASON_CHARS).collect::<String>()).bind(class.name());
+            count += query.execute(&mut *transaction).await?.rows_affected();
+        }
+        transaction.commit().await?;
+        Ok(count)
     }
 
     pub(super) async fn pushes(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CUSTOMER, KF, Platform, app, calls, events_after, item, rings, sent, settings, text};
+use super::{CUSTOMER, KF, Platform, app, calls, event, events_after, item, rings, sent, settings, text};
 use crate::channels::{pushes, settled};
 use crate::harness::{Plan, TestApp};
 
@@ -121,4 +121,23 @@ async fn failed(app: &TestApp, state: &str, failure: &str) -> Value {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("it never failed by {failure}");
+}
+
+#[tokio::test]
+async fn what_was_taken_and_did_not_arrive_is_seen_in_the_outbox() {
+    let platform = Platform::default();
+    let api = platform.start().await;
+    let app = app(&api, "").await;
+    platform.has(vec![text("m1", "什么时候发货")]);
+    rings(&app).await;
+    let push = pushes(&app, "sent", 1).await[0].clone();
+    assert_eq!(sent(&api, 1).await[0]["msgid"], push["id"], "the call gave it the outbox's id");
+    let lost = |id: &str, of: &Value, why: u32| {
+        event(id, &json!({ "event_type": "msg_send_fail", "fail_msgid": of, "fail_type": why }))
+    };
+    platform.has(vec![lost("e1", &json!("another"), 4), lost("e2", &push["id"], 4)]);
+    rings(&app).await;
+    let dead = failed(&app, "dead", "window_closed").await;
+    assert_eq!(dead["id"], push["id"]);
+    assert!(dead["error"].as_str().unwrap().contains("msg_send_fail 4"), "{dead}");
 }
