@@ -1,12 +1,9 @@
 //! What the API brings: what does not fit into the response, by a token that is kept, and what comes of its refusals.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::{ACCOUNT, APPID, CUSTOMER, answering, api, content, event, fields, post, text, with_api};
-use crate::channels::{history, pushes, settled, start};
-use crate::harness::TestApp;
+use crate::channels::{failed, history, pushes, settled, start};
 use crate::stand_in::{Answer, StandIn};
 
 #[tokio::test]
@@ -49,21 +46,10 @@ async fn every_refusal_of_the_api_is_told_by_its_class() {
         let api = api(code).await;
         let app = answering(&with_api(&api.base(), ""), &"第一句说晾晒。".repeat(120)).await;
         post(&app, &text("1", "保养说明书怎么写的")).await;
-        let push = failed(&app, state, failure).await;
+        let push = failed(&app, state).await;
+        assert_eq!(push["failure"], failure, "{push}");
         assert!(push["error"].as_str().unwrap().contains(&code.to_string()), "{push}");
     }
-}
-
-/// The only push, once it failed so.
-async fn failed(app: &TestApp, state: &str, failure: &str) -> Value {
-    for _ in 0..250 {
-        let [push] = &pushes(app, state, 1).await[..] else { panic!("one push") };
-        if push["failure"] == failure {
-            return push.clone();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it never failed by {failure}");
 }
 
 #[tokio::test]

@@ -1,12 +1,10 @@
 //! What is sent: replies, menus, handovers, and what comes of refusals.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::{CUSTOMER, KF, Platform, app, calls, event, events_after, item, rings, sent, settings, text};
-use crate::channels::{pushes, settled};
-use crate::harness::{Plan, TestApp};
+use crate::channels::{failed, pushes, settled};
+use crate::harness::Plan;
 
 #[tokio::test]
 async fn a_handover_is_said_and_then_told_to_the_platform() {
@@ -104,23 +102,12 @@ async fn every_refusal_of_a_message_is_told_by_its_class() {
         let app = app(&api, "").await;
         platform.has(vec![text("m1", "什么时候发货")]);
         rings(&app).await;
-        let push = failed(&app, state, failure).await;
+        let push = failed(&app, state).await;
+        assert_eq!(push["failure"], failure, "{push}");
         assert!(push["error"].as_str().unwrap().contains(&code.to_string()), "{push}");
         let ids: Vec<Value> = sent(&api, 1).await.iter().map(|reply| reply["msgid"].clone()).collect();
         assert!(ids.iter().all(|id| *id == ids[0]), "attempts share an id: {ids:?}");
     }
-}
-
-/// The only push, once it failed so.
-async fn failed(app: &TestApp, state: &str, failure: &str) -> Value {
-    for _ in 0..250 {
-        let [push] = &pushes(app, state, 1).await[..] else { panic!("one push") };
-        if push["failure"] == failure {
-            return push.clone();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it never failed by {failure}");
 }
 
 #[tokio::test]
@@ -137,7 +124,8 @@ async fn what_was_taken_and_did_not_arrive_is_seen_in_the_outbox() {
     };
     platform.has(vec![lost("e1", &json!("another"), 4), lost("e2", &push["id"], 4)]);
     rings(&app).await;
-    let dead = failed(&app, "dead", "window_closed").await;
+    let dead = failed(&app, "dead").await;
+    assert_eq!(dead["failure"], "window_closed", "{dead}");
     assert_eq!(dead["id"], push["id"]);
     assert!(dead["error"].as_str().unwrap().contains("msg_send_fail 4"), "{dead}");
 }
