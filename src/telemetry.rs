@@ -1,5 +1,6 @@
 //! Logs and metrics: set up once, at the start.
 
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
@@ -16,6 +17,8 @@ const BUCKETS: [f64; 12] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0
 pub fn start_logs(json: bool) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for eyes: in a file they are noise.
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     let started = if json { builder.json().try_init() } else { builder.try_init() };
     started.map_err(|error| anyhow::anyhow!("logging could not be set up: {error}"))
 }

@@ -81,7 +81,15 @@ impl Bot {
         moment: Moment,
         text_chars: usize,
     ) -> Result<Answer, HookError> {
-        let outcome = self.answer(account, request, moment, text_chars).await;
+        let outcome = match account.channel().hear(request, &moment) {
+            // Notices, and what is about another number, page or shop.
+            Ok(Heard::Events(happened)) if happened == Happened::default() => {
+                count(account, "nothing");
+                return Ok(account.channel().acknowledge(&[], &moment));
+            }
+            Ok(heard) => self.answer(account, heard, moment, text_chars).await,
+            Err(refusal) => Err(refusal.into()),
+        };
         let name = match &outcome {
             Ok(_) => "taken",
             Err(HookError::Refused(refusal)) => refusal.name(),
@@ -118,11 +126,11 @@ impl Bot {
     async fn answer(
         &self,
         account: &Account,
-        request: &Request<'_>,
+        heard: Heard,
         moment: Moment,
         text_chars: usize,
     ) -> Result<Answer, HookError> {
-        match account.channel().hear(request, &moment)? {
+        match heard {
             Heard::Answer(answer) => Ok(answer),
             Heard::Presence { present, at, id } => {
                 let agent = agent(account, present, moment.now)?;
@@ -163,7 +171,7 @@ impl Bot {
         let endpoint = account.endpoint();
         let count = self.store.lose(&endpoint, &lost, now).await?;
         if let Some(untold) = self.lately.tell(&endpoint, "undelivered", now).filter(|_| count > 0) {
-            tracing::warn!(%endpoint, untold, "taken, and told later that it did not arrive; GET /v1/outbox tells why");
+            tracing::warn!(%endpoint, untold, "taken, and told later that it did not arrive; GET /v1/outbox?state=dead tells why");
         }
         metrics::counter!("yingda_pushes_total", "endpoint" => endpoint, "outcome" => "undelivered").increment(count);
         Ok(())

@@ -153,7 +153,9 @@ impl Courier {
             && let Some(untold) = self.bot.lately.tell(&endpoint, name, now())
         {
             // Why is kept with the push: the receiver's words may be the customer's.
-            tracing::warn!(%endpoint, push = push.outgoing.id, untold, "not delivered: {name}; GET /v1/outbox tells why");
+            let state = if matches!(settled, Settled::Dead { .. }) { "dead" } else { "pending" };
+            let id = push.outgoing.id.as_str();
+            tracing::warn!(%endpoint, push = id, untold, "not delivered: {name}; GET /v1/outbox?state={state} tells why");
         }
         metrics::counter!("yingda_pushes_total", "endpoint" => endpoint, "outcome" => name).increment(1);
         Ok((push.outgoing.id, settled))

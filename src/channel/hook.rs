@@ -110,13 +110,17 @@ impl Refusal {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Signature => "is the configured secret the one of this account, and is it the one that signs?",
+            Self::Signature => {
+                "is the configured secret the one of this account, the one that signs, and does the platform sign as its page in docs/channels says?"
+            }
             Self::Timestamp => "is this machine's clock right?",
             Self::Stranger => {
                 "are the configured ids those of this account, and is the address set for it on the platform?"
             }
             Self::Sealed => "are encoding_aes_key and the id beside it those of the platform's console?",
-            Self::Malformed(_) => "does the platform post what the account's page in docs/channels says?",
+            Self::Malformed(Cow::Borrowed(what)) => what,
+            // It may repeat what a customer wrote.
+            Self::Malformed(Cow::Owned(_)) => "the answer tells whoever posts it what is wrong",
         }
     }
 }

@@ -43,12 +43,23 @@ pub fn fault(error: &toml::de::Error) -> String {
     let message = error.message();
     let repeats = ["invalid type", "invalid value"].iter().any(|start| message.starts_with(start));
     let what = match message.split_once(", expected ").filter(|_| repeats) {
-        Some((_, expected)) => format!("not as it should be, expected {expected}"),
+        Some((_, expected)) => format!("not as it should be, expected {}", plainly(expected)),
         None => message.to_owned(),
     };
     match key(error).filter(|_| !message.starts_with("unknown field")) {
         Some(key) => format!("`{key}`: {what}"),
         None => what,
+    }
+}
+
+/// What Rust and serde call a value, as TOML does.
+fn plainly(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list, [...]",
+        "a map" => "a table",
+        other => other,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::channel::account::Account;
 use crate::channel::settings;
 use crate::conversation::outgoing::{PushKind, Subscriber, Webhook, is_wanted};
 use crate::outbound::guard::may_hold_secrets;
+use crate::outbound::webhook::Secret;
 use crate::reply::policy::{Delivery, ShopPolicy};
 use crate::semantic::SemanticConfig;
 
@@ -266,6 +267,9 @@ fn check_webhooks(webhooks: &[Webhook]) -> Result<(), String> {
                 webhook.name
             ));
         }
+        if let Err(error) = webhook.secret.parse::<Secret>() {
+            return Err(format!("[[webhooks]] `{}`: `secret`: {error}", webhook.name));
+        }
         if webhook.events.is_empty() {
             return Err(format!("[[webhooks]] `{}`: name the events it gets, such as \"reply\"", webhook.name));
         }
@@ -338,7 +342,7 @@ mod tests {
     fn pushed_replies_need_somebody_who_takes_them() {
         let channel = "[defaults.channels.a]\nreplies = \"push\"\n";
         let webhook = |more: &str| {
-            let common = "[[webhooks]]\nname = \"w\"\nurl = \"https://example.com\"\nsecret = \"x\"\n";
+            let common = "[[webhooks]]\nname = \"w\"\nurl = \"https://example.com\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
             Config::parse("test", &format!("{channel}{common}{more}")).unwrap().guard()
         };
         assert!(Config::parse("test", channel).unwrap().guard().is_err());

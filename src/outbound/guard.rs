@@ -85,8 +85,12 @@ fn permitted(url: &str, allow_private: bool) -> Result<Url, OutboundError> {
 /// # Errors
 /// [`OutboundError::Forbidden`] as for [`Client::permits`], and for http unless private addresses are permitted.
 pub fn may_hold_secrets(url: &str, allow_private: bool) -> Result<(), OutboundError> {
-    match permitted(url, allow_private)?.scheme() {
-        "http" if !allow_private => Err(OutboundError::Forbidden(IN_THE_OPEN)),
+    let url = permitted(url, allow_private)?;
+    let is_here = url.host_str().is_some_and(|host| host == "localhost" || host.ends_with(".localhost"));
+    match url.scheme() {
+        _ if allow_private => Ok(()),
+        _ if is_here => Err(OutboundError::Forbidden(NOT_PUBLIC)),
+        "http" => Err(OutboundError::Forbidden(IN_THE_OPEN)),
         _ => Ok(()),
     }
 }

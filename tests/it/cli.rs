@@ -276,6 +276,18 @@ impl Served {
 }
 
 #[tokio::test]
+async fn the_first_line_names_the_address_where_one_chats_as_a_customer() {
+    let home = tempfile::tempdir().unwrap();
+    let served = Served::start(home.path());
+    let address = format!("{}/chat", served.base);
+    assert!(served.log().contains(&format!("chat as a customer at {address}\"")), "{}", served.log());
+    assert_eq!(served.get("/chat/chat").await.status, 200);
+    let none = tempfile::tempdir().unwrap();
+    std::fs::write(none.path().join("yingda.toml"), "[shops.a]\n").unwrap();
+    assert!(!Served::start(none.path()).log().contains("chat as a customer"), "where there is none");
+}
+
+#[tokio::test]
 async fn a_stop_signal_ends_it_with_0_and_a_restart_keeps_conversations() {
     for signal in ["-TERM", "-INT"] {
         let home = tempfile::tempdir().unwrap();

@@ -23,7 +23,7 @@ use crate::harness::{configuration, fixture_shop, project, starter_pack, with};
 use crate::postgres::database_url;
 
 /// Where replies that come by themselves go; the player takes them out of the outbox.
-const PUSH: &str = "[[webhooks]]\nname = \"push\"\nurl = \"http://127.0.0.1:9/\"\nsecret = \"whsec_c2NlbmFyaW9zIHNjZW5h\"\n\
+const PUSH: &str = "[[webhooks]]\nname = \"push\"\nurl = \"http://127.0.0.1:9/\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n\
                     events = [\"reply\"]\nallow_private = true\n";
 
 /// A script, read.

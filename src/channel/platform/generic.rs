@@ -80,7 +80,8 @@ impl Generic {
             return Err("`url` begins with https:// (or http:// on your own network)".to_owned());
         }
         let secrets = [Some(settings.secret), settings.previous_secret];
-        let secrets = secrets.into_iter().flatten().map(|secret| secret.parse().map_err(|error| format!("{error}")));
+        let secrets =
+            secrets.into_iter().flatten().map(|secret| secret.parse().map_err(|error| format!("`secret`: {error}")));
         let text_chars = settings.text_chars.max(16);
         Ok(Self { secrets: secrets.collect::<Result<_, _>>()?, url: settings.url, text_chars })
     }

@@ -36,10 +36,8 @@ impl TryFrom<toml::Value> for Id {
     fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
         let number = value.as_integer().and_then(|number| number.try_into().ok());
         let id = number.or_else(|| value.as_str()?.parse().ok());
-        id.map(Self).ok_or(
-            "app_id, account_id, phone_number_id and hand_over_to are ids of the app dashboard: write their digits; \
-             phone_number_id is not the telephone number",
-        )
+        id.map(Self)
+            .ok_or("write the digits of the id in the app dashboard (phone_number_id is not the telephone number)")
     }
 }
 

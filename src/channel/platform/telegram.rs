@@ -64,7 +64,7 @@ impl TryFrom<String> for BotToken {
         let parts = token.split_once(':').filter(|(bot, key)| !bot.is_empty() && !key.is_empty());
         let is_one = parts.is_some_and(|(bot, key)| bot.chars().all(|c| c.is_ascii_digit()) && is_plain(key));
         let hidden = Hidden::try_from(token).ok().filter(|_| is_one);
-        hidden.map(Self).ok_or("bot_token: write what @BotFather gave, such as \"123456:ABC-DEF1234\"")
+        hidden.map(Self).ok_or("write what @BotFather gave, such as \"123456:ABC-DEF1234\"")
     }
 }
 
@@ -79,7 +79,7 @@ impl TryFrom<String> for SecretToken {
     fn try_from(token: String) -> Result<Self, Self::Error> {
         let is_one = token.len() <= 256 && is_plain(&token);
         let hidden = Hidden::try_from(token).ok().filter(|_| is_one);
-        hidden.map(Self).ok_or("secret_token: 1 to 256 letters, digits, `_` and `-`, the same as in setWebhook")
+        hidden.map(Self).ok_or("1 to 256 letters, digits, `_` and `-`, the same as in setWebhook")
     }
 }
 
