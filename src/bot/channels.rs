@@ -7,14 +7,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
+use super::presence::Notice;
 use super::{Bot, BotError};
 use crate::channel::account::Account;
 use crate::channel::call::Undelivered;
-use crate::channel::hook::{Answer, Happened, Heard, Moment, Present, Recorded, Refusal, Request, Said};
-use crate::conversation::desk::{Agent, MOST_CAPACITY};
+use crate::channel::hook::{Answer, Happened, Heard, Moment, Recorded, Refusal, Request, Said};
 use crate::conversation::event::{ConversationKey, InboundEvent};
-use crate::conversation::inbound::id;
-use crate::conversation::outgoing::stable_id;
 use crate::conversation::phase::Phase;
 use crate::conversation::store::{Lost, StoreError, StoredDecision};
 use crate::reply::policy::Delivery;
@@ -133,8 +131,7 @@ impl Bot {
         match heard {
             Heard::Answer(answer) => Ok(answer),
             Heard::Presence { present, at, id } => {
-                let agent = agent(account, present, moment.now)?;
-                self.sit_down(account, agent, Told { at: at.min(moment.now), id: &id }).await
+                self.sit_down(account, present, Notice { at: at.min(moment.now), id: &id }, moment.now).await
             }
             Heard::Fetch(fetch) => {
                 self.expect_mail(account, fetch).await?;
@@ -170,7 +167,9 @@ impl Bot {
         }
         let endpoint = account.endpoint();
         let count = self.store.lose(&endpoint, &lost, now).await?;
-        if let Some(untold) = self.lately.tell(&endpoint, "undelivered", now).filter(|_| count > 0) {
+        if count > 0
+            && let Some(untold) = self.lately.tell(&endpoint, "undelivered", now)
+        {
             tracing::warn!(%endpoint, untold, "taken, and told later that it did not arrive; GET /v1/outbox?state=dead tells why");
         }
         metrics::counter!("yingda_pushes_total", "endpoint" => endpoint, "outcome" => "undelivered").increment(count);
@@ -247,67 +246,6 @@ impl Bot {
         }
         Ok((taken, fault))
     }
-
-    async fn sit_down(&self, account: &Account, agent: Agent, told: Told<'_>) -> Result<Answer, HookError> {
-        if self.is_latest(account, &agent.id, told).await? {
-            self.store.put_agent(&agent).await?;
-        }
-        Ok(Answer::json(&serde_json::json!({})))
-    }
-
-    /// Whether nothing later is known of an agent; a presence that is overheard and sent again must not bring them back.
-    async fn is_latest(&self, account: &Account, agent: &str, told: Told<'_>) -> Result<bool, HookError> {
-        let (account, name) = (account.name.as_str(), format!("presence-{agent}"));
-        for _ in 0..SWAPS {
-            let states = self.store.account_state(account).await?;
-            let before = states.get(&name).map(String::as_str);
-            let Some(after) = told.after(before.unwrap_or_default()) else { return Ok(false) };
-            if self.store.swap_account_state(account, &name, before, &after).await? {
-                return Ok(true);
-            }
-        }
-        Err(HookError::Late)
-    }
-}
-
-/// Times that what an agent said of themselves is tried to be remembered, while others do the same.
-const SWAPS: u32 = 20;
-
-/// Presences of one moment that are remembered.
-const ONE_MOMENT: usize = 8;
-
-/// By which message a presence is told, and of when.
-#[derive(Clone, Copy)]
-struct Told<'a> {
-    at: Timestamp,
-    id: &'a str,
-}
-
-impl Told<'_> {
-    /// What is remembered of an agent's presence after this one: its moment, and the messages of that moment in their
-    /// order; none when it is no news.
-    fn after(self, before: &str) -> Option<String> {
-        let (mut words, id) = (before.split(' '), stable_id("", &[self.id]));
-        let moment: Option<Timestamp> = words.next().and_then(|moment| moment.parse().ok());
-        let same: Vec<&str> = words.filter(|_| moment == Some(self.at)).collect();
-        let is_old = moment.is_some_and(|moment| moment > self.at);
-        let is_known = same.iter().position(|known| *known == id).is_some_and(|place| place + 1 < same.len());
-        let kept = same.iter().skip(same.len().saturating_sub(ONE_MOMENT)).filter(|known| **known != id);
-        let all: Vec<&str> = kept.copied().chain([id.as_str()]).collect();
-        (!is_old && !is_known).then(|| format!("{} {}", self.at, all.join(" ")))
-    }
-}
-
-fn agent(account: &Account, present: Present, now: Timestamp) -> Result<Agent, HookError> {
-    let agent_id = id("agent_id", present.agent_id).map_err(|error| HookError::Invalid(error.to_string()))?;
-    Ok(Agent {
-        shop: account.shop.to_string(),
-        id: agent_id.to_string(),
-        presence: present.presence,
-        capacity: present.capacity.min(MOST_CAPACITY),
-        audiences: present.audiences,
-        updated_at: now,
-    })
 }
 
 impl Taken {

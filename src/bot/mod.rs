@@ -12,6 +12,7 @@ mod lately;
 mod ledger;
 pub mod mailroom;
 mod outcome;
+mod presence;
 mod pushes;
 mod reading;
 mod sender;

@@ -292,7 +292,7 @@ impl Channel for Wechat {
 
     /// As text, menus too: `msgmenu` is refused to accounts that are not verified service accounts (errcode 40200).
     fn call(&self, push: &Message, access: &str, _: &Moment) -> Result<Option<Call>, Failure> {
-        let url = address(self.settings.api_url.as_str(), "/cgi-bin/message/custom/send", &[("access_token", access)]);
+        let url = address(&self.settings.api_url, "/cgi-bin/message/custom/send", &[("access_token", access)]);
         let body = json!({ "touser": push.customer_id, "msgtype": "text", "text": { "content": push.text } });
         Ok(Some(Call::json(url, &body)))
     }
@@ -326,7 +326,7 @@ impl Tokens for Wechat {
     /// <https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken>
     fn ask(&self, _: Option<&Granted>, _: &Moment) -> Call {
         let query = [("grant_type", "client_credential"), ("appid", self.app_id.as_str()), ("secret", self.secret())];
-        Call::get(address(self.settings.api_url.as_str(), "/cgi-bin/token", &query))
+        Call::get(address(&self.settings.api_url, "/cgi-bin/token", &query))
     }
 
     fn read(&self, answer: &CallAnswer, moment: &Moment) -> Result<Granted, Failure> {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::channel::call::{CallAnswer, Failure, Granted};
 use crate::channel::hook::Moment;
+use crate::channel::settings::ApiUrl;
 
 /// How long a token is good where the answer does not say (both platforms: 7200 s).
 const TOKEN_SECONDS: i64 = 7_200;
@@ -57,7 +58,7 @@ pub(super) fn granted(answer: &CallAnswer, moment: &Moment) -> Result<Granted, F
 }
 
 /// An address with a query, its values encoded.
-pub(super) fn address(base: &str, path: &str, query: &[(&str, &str)]) -> String {
+pub(super) fn address(base: &ApiUrl, path: &str, query: &[(&str, &str)]) -> String {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
-    format!("{}{path}?{query}", base.trim_end_matches('/'))
+    format!("{base}{path}?{query}")
 }

@@ -335,7 +335,7 @@ impl Channel for WechatKf {
 
 impl WechatKf {
     fn address(&self, path: &str, access: &str) -> String {
-        address(self.settings.api_url.as_str(), path, &[("access_token", access)])
+        address(&self.settings.api_url, path, &[("access_token", access)])
     }
 }
 
@@ -379,7 +379,7 @@ impl Tokens for WechatKf {
     /// <https://developer.work.weixin.qq.com/document/path/91039>
     fn ask(&self, _: Option<&Granted>, _: &Moment) -> Call {
         let query = [("corpid", self.settings.corp_id.as_str()), ("corpsecret", self.settings.secret.as_str())];
-        Call::get(address(self.settings.api_url.as_str(), "/cgi-bin/gettoken", &query))
+        Call::get(address(&self.settings.api_url, "/cgi-bin/gettoken", &query))
     }
 
     fn read(&self, answer: &CallAnswer, moment: &Moment) -> Result<Granted, Failure> {

@@ -1,6 +1,6 @@
 //! `/chat`: the page and the widget of web chat accounts, and what they call. Visitors have no bearer token of the
-//! configuration; each holds a random one that the account has signed, which names their
-//! conversation.
+//! configuration; each holds a random one that the account has signed, which names
+//! their conversation.
 
 mod assets;
 mod stream;
